@@ -1,0 +1,1 @@
+"""molebm: scientific molecular energy models."""

@@ -1,0 +1,97 @@
+"""What does not move: atoms, bonds, the terms they span and the stereo that was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ATOM, BOND, MOLECULE = "atom", "bond", "molecule"
+
+
+def _column(*, refers_to: str | None = None) -> Any:
+    """Declare a tensor whose trailing axis is concatenated, shifted by what its values refer to."""
+    return field(metadata={"refers_to": refers_to})
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """The chemistry of G molecules, concatenated along their atoms.
+
+    Coordinates travel beside it, so one topology serves a whole trajectory and a sampler can
+    never edit a bond by accident. Every tensor is concatenated along its last axis.
+    """
+
+    atomic_numbers: Tensor = _column()  # (N,) int64
+    formal_charges: Tensor = _column()  # (N,) int64, e
+    atom_features: Tensor = _column()  # (F, N) int64, categories: see chem.features
+    molecule: Tensor = _column(refers_to=MOLECULE)  # (N,) int64, molecule of each atom, sorted
+    bonds: Tensor = _column(refers_to=ATOM)  # (2, B) int64
+    bond_features: Tensor = _column()  # (F', B) int64, categories: see chem.features
+    angles: Tensor = _column(refers_to=ATOM)  # (3, A) int64, the centre in row 1
+    angle_bonds: Tensor = _column(refers_to=BOND)  # (2, A) int64, bonds 0-1 and 1-2 of each angle
+    torsions: Tensor = _column(refers_to=ATOM)  # (4, T) int64, about the bond 1-2
+    torsion_bonds: Tensor = _column(refers_to=BOND)  # (3, T) int64, bonds 0-1, 1-2 and 2-3
+    impropers: Tensor = _column(refers_to=ATOM)  # (4, O) int64, the trigonal centre in row 1
+    pairs: Tensor = _column(refers_to=ATOM)  # (2, P) int64, three or more bonds apart
+    pairs_14: Tensor = _column()  # (P,) bool, exactly three bonds apart
+    stereo_centres: Tensor = _column(refers_to=ATOM)  # (4, S) int64, the centre and three neighbours
+    stereo_signs: Tensor = _column()  # (S,) int64, sign of the neighbours' triple product
+    stereo_bonds: Tensor = _column(refers_to=ATOM)  # (4, D) int64, substituents about the bond 1=2
+    stereo_cis: Tensor = _column()  # (D,) bool, whether 0 and 3 lie on the same side
+    n_molecules: int = 1  # G; carried, never recovered from molecule.max()
+
+    @property
+    def n_atoms(self) -> int:
+        return self.atomic_numbers.shape[0]
+
+    @property
+    def device(self) -> torch.device:
+        return self.atomic_numbers.device
+
+    def sum_atoms(self, per_atom: Tensor) -> Tensor:
+        """Sum (N, ...) over the atoms of each molecule, giving (G, ...)."""
+        total = per_atom.new_zeros((self.n_molecules, *per_atom.shape[1:]))
+        return total.index_add(0, self.molecule, per_atom)
+
+    def atoms_per_molecule(self) -> Tensor:
+        """Count the atoms of each molecule, (G,) int64."""
+        return torch.bincount(self.molecule, minlength=self.n_molecules)
+
+    def to(self, device: torch.device | str) -> Topology:
+        """Return the same topology with its tensors on `device`."""
+        return Topology(**{name: value.to(device) for name, value in self.tensors().items()}, n_molecules=self.n_molecules)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors by field name, as stored in data shards."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "n_molecules"}
+
+
+def concatenate(topologies: Sequence[Topology]) -> Topology:
+    """Join topologies into one, in order, shifting what their index lists refer to."""
+    shift = {
+        ATOM: _starts([t.n_atoms for t in topologies]),
+        BOND: _starts([t.bonds.shape[1] for t in topologies]),
+        MOLECULE: _starts([t.n_molecules for t in topologies]),
+    }
+    joined = {}
+    for column in fields(Topology):
+        if column.name == "n_molecules":
+            continue
+        parts = [getattr(t, column.name) for t in topologies]
+        refers_to = column.metadata["refers_to"]
+        if refers_to is not None:
+            parts = [part + start for part, start in zip(parts, shift[refers_to], strict=True)]
+        joined[column.name] = torch.cat(parts, dim=-1)
+    return Topology(**joined, n_molecules=sum(t.n_molecules for t in topologies))
+
+
+def _starts(lengths: Sequence[int]) -> list[int]:
+    starts, total = [], 0
+    for length in lengths:
+        starts.append(total)
+        total += length
+    return starts
