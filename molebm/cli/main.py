@@ -1,0 +1,88 @@
+"""The `molebm` command: finds the subcommands without importing them, and maps errors to exit codes."""
+
+import importlib
+from typing import Any
+
+import click
+
+from molebm.errors import MolebmError
+
+BAD_REQUEST = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+COMMANDS = {  # name: (module:function, what the list of commands says)
+    "generate": ("molebm.cli.generate:generate", "Make low-energy conformers of molecules."),
+    "score": ("molebm.cli.score:score", "Say how plausible given conformers are, and what is wrong where."),
+    "prepare": ("molebm.cli.prepare:prepare", "Make reference ensembles to train on."),
+    "train": ("molebm.cli.train:train", "Learn an energy from prepared ensembles."),
+}
+
+
+class RequestFailed(click.ClickException):
+    """A request that cannot be met, told in one line on standard error."""
+
+    exit_code = BAD_REQUEST
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are run, so that `molebm --help` answers at once.
+
+    A command returns its exit code: 0 or nothing when all is done, 1 when some inputs failed.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return load_command(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            exit_code = super().invoke(ctx)
+        except MolebmError as error:
+            raise RequestFailed(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
+        if exit_code:
+            ctx.exit(exit_code)
+
+
+def load_command(name: str) -> click.Command:
+    """Import one subcommand, or say which package it lacks.
+
+    Raises
+    ------
+    RequestFailed
+        If a module that the command needs is not installed.
+    """
+    module_name, function_name = COMMANDS[name][0].split(":")
+    try:
+        return getattr(importlib.import_module(module_name), function_name)
+    except ModuleNotFoundError as error:
+        raise RequestFailed(
+            f"'molebm {name}' needs the Python module '{error.name}', which is not installed; "
+            "install molebm with its dependencies"
+        ) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="molebm")
+def cli() -> None:
+    """Molecular energy models: make conformers, score them, and learn the energy that does both.
+
+    Exit codes: 0 all done, 1 some inputs failed, 2 the request was wrong, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    cli(prog_name="molebm")
+
+
+if __name__ == "__main__":
+    main()
