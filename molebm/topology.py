@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+ELEMENTS: Final = (1, 6, 7, 8, 9, 14, 15, 16, 17, 35, 53)
+"""Atomic numbers molebm knows: H C N O F Si P S Cl Br I."""
+
+ATOM_FEATURE_SIZES: Final = (len(ELEMENTS) + 1, 5, 5, 7, 5, 2, 9, 4)
+"""Categories of element, formal charge, hybridisation, degree, hydrogens, aromaticity, smallest ring, rings."""
+
+BOND_FEATURE_SIZES: Final = (5, 2, 9)
+"""Categories of bond type, conjugation, smallest ring."""
 
 ATOM, BOND, MOLECULE = "atom", "bond", "molecule"
 
@@ -27,10 +36,10 @@ class Topology:
 
     atomic_numbers: Tensor = _column()  # (N,) int64
     formal_charges: Tensor = _column()  # (N,) int64, e
-    atom_features: Tensor = _column()  # (F, N) int64, categories: see chem.features
+    atom_features: Tensor = _column()  # (F, N) int64, see ATOM_FEATURE_SIZES
     molecule: Tensor = _column(refers_to=MOLECULE)  # (N,) int64, molecule of each atom, sorted
     bonds: Tensor = _column(refers_to=ATOM)  # (2, B) int64
-    bond_features: Tensor = _column()  # (F', B) int64, categories: see chem.features
+    bond_features: Tensor = _column()  # (F', B) int64, see BOND_FEATURE_SIZES
     angles: Tensor = _column(refers_to=ATOM)  # (3, A) int64, the centre in row 1
     angle_bonds: Tensor = _column(refers_to=BOND)  # (2, A) int64, bonds 0-1 and 1-2 of each angle
     torsions: Tensor = _column(refers_to=ATOM)  # (4, T) int64, about the bond 1-2
@@ -63,7 +72,9 @@ class Topology:
 
     def to(self, device: torch.device | str) -> Topology:
         """Return the same topology with its tensors on `device`."""
-        return Topology(**{name: value.to(device) for name, value in self.tensors().items()}, n_molecules=self.n_molecules)
+        return Topology(
+            **{name: value.to(device) for name, value in self.tensors().items()}, n_molecules=self.n_molecules
+        )
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors by field name, as stored in data shards."""
