@@ -1,0 +1,61 @@
+"""What molebm can work on, and the hydrogens it needs."""
+
+from __future__ import annotations
+
+from rdkit import Chem
+
+from molebm.errors import MoleculeError
+from molebm.topology import ELEMENTS
+
+
+def check_molecule(mol: Chem.Mol) -> None:
+    """Refuse what no energy here is made for.
+
+    Raises
+    ------
+    MoleculeError
+        If the molecule is empty, in several fragments, or has dummy or query atoms, elements that
+        are not known, or radicals. The message names the first such atom, counting from 0.
+    """
+    if mol.GetNumAtoms() == 0:
+        raise MoleculeError("the molecule has no atoms; give a structure with at least one")
+    for atom in mol.GetAtoms():
+        _check_atom(atom)
+    fragments = Chem.GetMolFrags(mol)
+    if len(fragments) > 1:
+        raise MoleculeError(
+            f"{Chem.MolToSmiles(mol)!r} has {len(fragments)} fragments; keep one of them (drop salts and solvent)"
+        )
+
+
+def prepare_molecule(mol: Chem.Mol) -> Chem.Mol:
+    """Check the molecule and return it with every hydrogen explicit and its declared stereo kept.
+
+    New hydrogens follow the atoms that are there, and are placed in every conformer. Conformers
+    in two dimensions are drawings, not coordinates, and are left out.
+
+    Raises
+    ------
+    MoleculeError
+        As `check_molecule`.
+    """
+    check_molecule(mol)
+    spatial = Chem.Mol(mol)
+    for conformer in mol.GetConformers():
+        if not conformer.Is3D():
+            spatial.RemoveConformer(conformer.GetId())
+    return Chem.AddHs(spatial, addCoords=True)
+
+
+def _check_atom(atom: Chem.Atom) -> None:
+    place = f"atom {atom.GetIdx()} ({atom.GetSymbol()})"
+    if atom.GetAtomicNum() == 0:
+        raise MoleculeError(f"{place} stands for any atom; put a real one in its place")
+    if atom.HasQuery():
+        raise MoleculeError(f"{place} is a query; replace it by one element, as in a plain structure")
+    if atom.GetAtomicNum() not in ELEMENTS:
+        table = Chem.GetPeriodicTable()
+        known = " ".join(table.GetElementSymbol(number) for number in ELEMENTS)
+        raise MoleculeError(f"{place} is an element that is not known; known are {known}: leave this molecule out")
+    if electrons := atom.GetNumRadicalElectrons():
+        raise MoleculeError(f"{place} has {electrons} unpaired electrons; add the missing hydrogens, bonds or charge")

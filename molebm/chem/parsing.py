@@ -1,0 +1,150 @@
+"""From the text of one molecule to RDKit, with the reason when it cannot be done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rdkit import Chem, rdBase
+from rdkit.Chem import AllChem
+
+from molebm.errors import MoleculeError
+
+_NOISE = re.compile(r"^\s*$|^\*+|^-+$|Violation|Failed Expression|Stacktrace|^ *\d+# |Could not sanitize|moving to the")
+_PREFIX = re.compile(r"^\[[\d:]+\] *((SMILES Parse )?error: *)?", re.IGNORECASE)
+_CURE = {
+    "kekulize": "write a Kekulé structure, or the hydrogen of each aromatic nitrogen that has one as [nH]",
+    "valence": "correct the bonds or the charge of that atom (atoms count from 0)",
+}
+
+
+def mol_from_smiles(smiles: str) -> Chem.Mol:
+    """Parse SMILES, or CXSMILES if an extension follows after a space.
+
+    Raises
+    ------
+    MoleculeError
+        If it does not parse, with RDKit's reason.
+    """
+    if not smiles.strip():
+        raise MoleculeError("the SMILES is empty; give one")
+    with _reasons() as reason:
+        mol = Chem.MolFromSmiles(smiles)
+    if mol is None:
+        raise MoleculeError(f"{smiles!r} is not a valid SMILES: {_with_cure(reason(), 'correct it')}")
+    return mol
+
+
+def mol_from_sdf(text: str) -> Chem.Mol:
+    """Parse one SDF record or MOL file, keeping coordinates, hydrogens and data fields.
+
+    Stereo is read from the coordinates if they are in three dimensions, else from wedges. The
+    hydrogen-count field of V2000 is ignored: it is a query, and RDKit would make query atoms of it.
+
+    Raises
+    ------
+    MoleculeError
+        If it does not parse, with RDKit's reason.
+    """
+    supplier = Chem.SDMolSupplier()
+    with _reasons() as reason:
+        supplier.SetData(_without_hydrogen_counts(text), removeHs=False)
+        mol = next(supplier, None)
+    if mol is None:
+        raise MoleculeError(f"not a readable SDF record: {_with_cure(reason(), 'write the record again')}")
+    return mol
+
+
+def mol_from_mol2(text: str) -> Chem.Mol:
+    """Parse one MOL2 block, keeping coordinates and hydrogens.
+
+    Raises
+    ------
+    MoleculeError
+        If it does not parse, with RDKit's reason.
+    """
+    with _reasons() as reason:
+        mol = Chem.MolFromMol2Block(text, removeHs=False)
+    if mol is None:
+        cure = "RDKit knows the atom types of Corina alone: convert the file to SDF"
+        raise MoleculeError(f"not a readable MOL2 block: {_with_cure(reason(), cure)}")
+    return mol
+
+
+def mol_from_pdb(text: str, template: Chem.Mol | None) -> Chem.Mol:
+    """Parse one PDB structure, each of its models a conformer, with the chemistry of the template.
+
+    PDB does not say which bonds are double or what is charged. Charges, bond orders and declared
+    stereo are those of `template`; the order of atoms is that of the file. Without a template the
+    molecule is accepted only if its hydrogens are all there and every valence is met as written.
+
+    Raises
+    ------
+    MoleculeError
+        If it does not parse, does not match the template, or needs one.
+    """
+    with _reasons() as reason:
+        mol = Chem.MolFromPDBBlock(text, removeHs=False)
+    if mol is None:
+        raise MoleculeError(f"not a readable PDB structure: {_with_cure(reason(), 'convert the file to SDF')}")
+    if template is not None:
+        return _as_template(mol, template)
+    if any(atom.GetTotalNumHs() or atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        raise MoleculeError("the PDB structure lacks hydrogens or bond orders; give its SMILES as the template")
+    Chem.AssignStereochemistryFrom3D(mol)
+    return mol
+
+
+def _as_template(mol: Chem.Mol, template: Chem.Mol) -> Chem.Mol:
+    """Return the template with the coordinates and the order of atoms of `mol`."""
+    whole = Chem.AddHs(template)
+    if mol.GetNumAtoms() != whole.GetNumAtoms():  # some hydrogens are missing: leave them all out
+        mol, whole = Chem.RemoveAllHs(mol, sanitize=False), Chem.RemoveAllHs(template)
+    mismatch = MoleculeError(
+        f"the PDB structure does not match the template {Chem.MolToSmiles(template)!r}; "
+        "give the SMILES of the whole molecule, and remove other molecules from the file"
+    )
+    if mol.GetNumAtoms() != whole.GetNumAtoms():
+        raise mismatch
+    with _reasons():
+        try:
+            found = AllChem.AssignBondOrdersFromTemplate(whole, mol)
+        except ValueError as error:
+            raise mismatch from error
+    Chem.AssignStereochemistryFrom3D(found)
+    places = found.GetSubstructMatch(whole, useChirality=True) or found.GetSubstructMatch(whole)
+    if len(places) != found.GetNumAtoms():
+        raise mismatch
+    declared = Chem.RenumberAtoms(whole, sorted(range(len(places)), key=places.__getitem__))
+    for conformer in found.GetConformers():
+        declared.AddConformer(conformer)
+    if mol.HasProp("_Name"):
+        declared.SetProp("_Name", mol.GetProp("_Name"))
+    return declared
+
+
+def _without_hydrogen_counts(text: str) -> str:
+    lines = text.split("\n")
+    if len(lines) > 3 and "V2000" in lines[3] and lines[3][:3].strip().isdigit():
+        for row in range(4, min(4 + int(lines[3][:3]), len(lines))):
+            if len(lines[row]) >= 45:
+                lines[row] = lines[row][:42] + "  0" + lines[row][45:]
+    return "\n".join(lines)
+
+
+@contextmanager
+def _reasons() -> Iterator[Callable[[], str]]:
+    """Keep RDKit from writing to the log, and give the function that says what it would have written."""
+    with rdBase.BlockLogs(), rdBase.CaptureErrorLog() as log:
+        yield lambda: _first_reason(log.messages)
+
+
+def _first_reason(messages: str) -> str:
+    lines = (_PREFIX.sub("", line).strip() for line in messages.splitlines())
+    return next((line for line in lines if not _NOISE.search(line)), "RDKit gives no reason")
+
+
+def _with_cure(reason: str, cure: str) -> str:
+    """Add what to do about it."""
+    return f"{reason}; {next((found for word, found in _CURE.items() if word in reason), cure)}"

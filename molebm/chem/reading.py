@@ -1,0 +1,209 @@
+"""Molecules from files or the command line, one record at a time: a bad one is reported, not dropped."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import itertools
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple, TextIO
+
+from rdkit import Chem
+
+from molebm.chem.parsing import mol_from_mol2, mol_from_pdb, mol_from_sdf, mol_from_smiles
+from molebm.errors import MoleculeError, RequestError
+
+_NAME_COLUMNS: Final = ("name", "id", "title", "identifier")
+_CX_EXTENSION: Final = re.compile(r"\|[^|]*\|")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One molecule of the input, or why there is none: exactly one of `mol` and `error` is None."""
+
+    index: int  # counts from 0, failed records too
+    name: str
+    source: str  # the SMILES, or where it was found: 'file.sdf record 3'
+    mol: Chem.Mol | None
+    error: str | None
+
+
+class _Entry(NamedTuple):
+    """The text of one molecule before it is parsed."""
+
+    name: str
+    source: str
+    place: str  # put before an error; empty where the source says it
+    parse: Callable[[], Chem.Mol]
+
+
+def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -> Iterator[Record]:
+    """Stream the molecules of a file, or the one SMILES that is given in place of a file.
+
+    Reads .smi .smiles .txt (SMILES, then a name; # starts a comment line), .csv .tsv (a column
+    smiles, perhaps one name or id), .sdf .sd .mol .mol2 .pdb, and any of these with .gz. Memory does
+    not grow with the file. Coordinates and hydrogens are kept as they are; see `prepare_molecule`.
+
+    Parameters
+    ----------
+    template
+        SMILES of the molecule in a PDB file, which itself holds no bond orders.
+
+    Raises
+    ------
+    RequestError
+        At once, if it is neither a file of a known kind nor SMILES; with the first record, if a
+        table has no SMILES column; at the end, if the file held no molecules.
+    """
+    given = str(path_or_smiles)
+    path = Path(given)
+    suffix = _suffix(path)
+    if suffix in _READERS:
+        if not os.path.exists(given):
+            raise RequestError(f"input '{given}' does not exist; check the path")
+        if not os.access(given, os.R_OK) or path.is_dir():
+            raise RequestError(f"input '{given}' is not a file that can be read; check its type and permissions")
+        return _records(path, suffix, _template(template))
+    try:
+        mol_from_smiles(_split_line(given)[0])
+    except MoleculeError as error:
+        if os.path.exists(given):
+            known = " ".join(_READERS)
+            raise RequestError(f"input '{given}' is of an unknown kind; known are {known}, also with .gz") from error
+        raise RequestError(f"input '{given}' is neither a file nor SMILES: {error}") from error
+    smiles, name = _split_line(given)
+    return iter([_record(0, _Entry(name, smiles, "", partial(mol_from_smiles, smiles)))])
+
+
+def _records(path: Path, suffix: str, template: Chem.Mol | None) -> Iterator[Record]:
+    counter = itertools.count()
+    try:
+        with _open(path) as lines:
+            for entry in _READERS[suffix](lines, path.name, template):
+                yield _record(next(counter), entry)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = f"reading stopped here, the rest is lost: {error}; copy or compress the file again"
+        yield Record(index := next(counter), f"mol-{index + 1}", str(path), None, reason)
+    if next(counter) == 0:
+        raise RequestError(f"input '{path}' holds no molecules; check that it is the right file")
+
+
+def _record(index: int, entry: _Entry) -> Record:
+    name = entry.name or f"mol-{index + 1}"
+    try:
+        return Record(index, name, entry.source, entry.parse(), None)
+    except MoleculeError as error:
+        return Record(index, name, entry.source, None, f"{entry.place}: {error}" if entry.place else str(error))
+
+
+def _smiles_lines(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+    first = True
+    for number, line in enumerate(lines, start=1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        smiles, name = _split_line(line)
+        header = first and "smiles" in smiles.lower()
+        first = False
+        if not header:
+            yield _Entry(name, smiles, f"{file} line {number}", partial(mol_from_smiles, smiles))
+
+
+def _table(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+    header = lines.readline()
+    delimiter = next((mark for mark in "\t;" if mark in header and "," not in header), ",")
+    columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
+    lowered = [column.lower() for column in columns]
+    smiles_columns = [c for c in lowered if c == "smiles"] or [c for c in lowered if "smiles" in c]
+    if len(smiles_columns) != 1:
+        found = ", ".join(columns) or "none"
+        raise RequestError(f"table '{file}' needs one column called smiles; its columns are: {found}")
+    smiles_at = lowered.index(smiles_columns[0])
+    name_at = next((lowered.index(column) for column in _NAME_COLUMNS if column in lowered), None)
+    for row, fields in enumerate(csv.reader(lines, delimiter=delimiter), start=1):
+        if not any(field.strip() for field in fields):
+            continue
+        smiles = fields[smiles_at].strip() if smiles_at < len(fields) else ""
+        name = fields[name_at].strip() if name_at is not None and name_at < len(fields) else ""
+        yield _Entry(name, smiles, f"{file} row {row}", partial(mol_from_smiles, smiles))
+
+
+def _sdf(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+    for number, text in enumerate(_blocks(lines, last=re.compile(r"\$\$\$\$")), start=1):
+        yield _Entry(text.partition("\n")[0].strip(), f"{file} record {number}", "", partial(mol_from_sdf, text))
+
+
+def _mol2(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+    number = 0
+    for text in _blocks(lines, first=re.compile(r"@<TRIPOS>MOLECULE")):
+        if text.startswith("@<TRIPOS>MOLECULE"):
+            number += 1
+            name = text.split("\n", 2)[1].strip()
+            yield _Entry(name.strip("*"), f"{file} record {number}", "", partial(mol_from_mol2, text))
+
+
+def _pdb(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+    for number, text in enumerate(_blocks(lines, last=re.compile(r"END\s*$")), start=1):
+        name = re.search(r"^COMPND {4}(\S.*)$", text, re.MULTILINE)
+        parse = partial(mol_from_pdb, text, template)
+        yield _Entry(name[1].strip() if name else "", f"{file} record {number}", "", parse)
+
+
+def _blocks(lines: TextIO, *, first: re.Pattern | None = None, last: re.Pattern | None = None) -> Iterator[str]:
+    """Cut a file before the lines that match `first`, and after those that match `last`."""
+    block: list[str] = []
+    for line in lines:
+        if first and first.match(line) and block:
+            yield "".join(block)
+            block = []
+        block.append(line)
+        if last and last.match(line):
+            yield "".join(block)
+            block = []
+    if any(line.strip() for line in block):
+        yield "".join(block)
+
+
+_READERS: Final = {
+    ".smi": _smiles_lines,
+    ".smiles": _smiles_lines,
+    ".txt": _smiles_lines,
+    ".csv": _table,
+    ".tsv": _table,
+    ".sdf": _sdf,
+    ".sd": _sdf,
+    ".mol": _sdf,
+    ".mol2": _mol2,
+    ".pdb": _pdb,
+}
+
+
+def _suffix(path: Path) -> str:
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _open(path: Path) -> TextIO:
+    """Open for reading as text, decompressed; bytes that are not UTF-8 do not stop it."""
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace")
+    return path.open(encoding="utf-8-sig", errors="replace")
+
+
+def _split_line(line: str) -> tuple[str, str]:
+    """Split into SMILES, with its CXSMILES extension if there is one, and name."""
+    smiles, rest = (*line.split(maxsplit=1), "", "")[:2]
+    if extension := _CX_EXTENSION.match(rest):
+        return f"{smiles} {extension[0]}", rest[extension.end() :].strip()
+    return smiles, rest.strip()
+
+
+def _template(smiles: str | None) -> Chem.Mol | None:
+    try:
+        return None if smiles is None else mol_from_smiles(smiles)
+    except MoleculeError as error:
+        raise RequestError(f"template: {error}") from error
