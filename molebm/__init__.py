@@ -1,1 +1,27 @@
 """molebm: scientific molecular energy models."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from molebm.conformers import generate
+    from molebm.models.checkpoint import load_model
+    from molebm.plausibility import score
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "generate", "load_model", "score"]
+
+_HOMES = {
+    "generate": "molebm.conformers",
+    "load_model": "molebm.models.checkpoint",
+    "score": "molebm.plausibility",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public calls when they are first used, so that importing molebm costs nothing."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'molebm' has no attribute {name!r}")

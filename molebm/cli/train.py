@@ -1,0 +1,56 @@
+"""`molebm train`: learn an energy from prepared ensembles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from molebm.cli.options import device_option, quiet_option, resolve_device
+from molebm.cli.progress import progress
+
+if TYPE_CHECKING:
+    from molebm.training.loop import Report
+
+
+@click.command(
+    epilog="Example: molebm train workflows/train.toml references -o runs/first\n\n"
+    "After an interruption the same command goes on from the last checkpoint."
+)
+@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("references", type=click.Path(path_type=Path, file_okay=False))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Run folder.")
+@click.option("--checkpoint-every", type=click.IntRange(min=1), default=500, show_default=True, help="Updates.")
+@device_option
+@quiet_option
+def train(config: Path, references: Path, output: Path, checkpoint_every: int, device: str, quiet: bool) -> int:
+    """Train as CONFIG (TOML) says on the folder REFERENCES that `molebm prepare` made.
+
+    Writes checkpoint.safetensors, log.jsonl and model.safetensors with model.json to the run folder.
+    """
+    from molebm.training.config import read_config
+    from molebm.training.loop import begin_or_resume, train_until_done
+
+    settings = read_config(config)
+    run = begin_or_resume(settings, references, output, resolve_device(device))
+    with progress("training", total=settings.total_updates, unit="update", quiet=quiet) as advance:
+        advance(run.n_updates)
+        seen = run.n_updates
+        for report in train_until_done(run, references, output, checkpoint_every=checkpoint_every):
+            advance(report.update - seen)
+            seen = report.update
+            if not quiet:
+                click.echo(_line(report), err=True)
+    click.echo(json.dumps({"model": str(output / "model.safetensors"), "updates": seen}))
+    return 0
+
+
+def _line(report: Report) -> str:
+    text = f"{report.update:6d} {report.stage:16s} loss {report.loss:8.4f}  gradient {report.gradient_norm:8.3g}"
+    if report.lost_chains:
+        text += f"  lost chains {report.lost_chains}"
+    if report.pearson is not None:
+        text += f"  validation r {report.pearson:.3f} slope {report.slope:.3f} rmse {report.rmse:.2f} kcal/mol"
+    return text

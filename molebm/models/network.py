@@ -1,0 +1,144 @@
+"""A message-passing network over the bond graph that predicts every parameter of the kernel."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+from molebm.forcefield.parameters import Parameters
+from molebm.models import priors
+from molebm.models.heads import ReversibleHead, SlotHead
+from molebm.topology import ATOM_FEATURE_SIZES, BOND_FEATURE_SIZES, Topology
+
+TORSION_HARMONICS: Final = 6
+
+
+class ParameterNetwork(nn.Module):
+    """Bond graph in, one point of the kernel's parameter space out.
+
+    It runs once per molecule, not once per Langevin step, so sampling the learned energy costs
+    what a force field costs. Every parameter is bounded around a prior known from the elements and
+    the hybridisation, so that even an untrained network gives a molecule that holds together.
+
+    References
+    ----------
+    Wang et al., Chem. Sci. 13, 12016 (2022), espaloma; Seute et al., Chem. Sci. 16, 2907 (2025), Grappa.
+    """
+
+    def __init__(self, width: int = 128, hidden: int = 64, n_layers: int = 4) -> None:
+        super().__init__()
+        self.atom_embedding = CategoryEmbedding(ATOM_FEATURE_SIZES, width)
+        self.bond_embedding = CategoryEmbedding(BOND_FEATURE_SIZES, width)
+        self.layers = nn.ModuleList(BondConvolution(width) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(width)
+        self.bond = ReversibleHead(width, hidden=hidden, n_atoms=2, n_bonds=1, n_even=2)
+        self.angle = ReversibleHead(width, hidden=hidden, n_atoms=3, n_bonds=2, n_even=3, n_odd=1)
+        self.torsion = ReversibleHead(width, hidden=hidden, n_atoms=4, n_bonds=3, n_even=TORSION_HARMONICS)
+        self.improper = SlotHead(width, hidden=hidden, n_slots=2, n_outputs=1)
+        self.atom = SlotHead(width, hidden=hidden, n_slots=1, n_outputs=4)
+        self.increment = ReversibleHead(width, hidden=hidden, n_atoms=2, n_bonds=1, n_odd=1)
+
+    def forward(self, topology: Topology) -> Parameters:
+        """Predict the parameters of every molecule of a topology."""
+        t = topology
+        bonds = self.bond_embedding(t.bond_features)
+        both_ways = torch.cat([t.bonds, t.bonds.flip(0)], dim=1)
+        atoms = self.atom_embedding(t.atom_features)
+        for layer in self.layers:
+            atoms = layer(atoms, both_ways, bonds.repeat(2, 1))
+        atoms = self.norm(atoms)
+
+        stiffness, length = self.bond(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
+        bend, theta, symmetric, antisymmetric = self.angle(atoms, bonds, t.angles, t.angle_bonds).T
+        around = torch.stack([atoms[t.impropers[row]] for row in (0, 2, 3)]).sum(0)
+        (improper,) = self.improper(atoms[t.impropers[1]], around).T
+        radius, depth, donor, acceptor = self.atom(atoms).T
+        (increment,) = self.increment(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
+        pair_radius, pair_depth = combine(
+            priors.radius(t) * torch.exp(0.3 * torch.tanh(radius)),
+            priors.WELL_DEPTH * torch.exp(2 * torch.tanh(depth)),
+            torch.sigmoid(donor - 3),
+            torch.sigmoid(acceptor - 3),
+            t.pairs,
+        )
+        return Parameters(
+            bond_k=priors.BOND_K * torch.exp(1.5 * torch.tanh(stiffness)),
+            bond_length=priors.bond_length(t) * torch.exp(0.3 * torch.tanh(length)),
+            angle_k=priors.ANGLE_K * torch.exp(2 * torch.tanh(bend)),
+            angle_theta=(priors.angle_theta(t) + torch.tanh(theta)).clamp(max=math.pi),
+            angle_linear=priors.is_linear(t),
+            stretch_bend_k=priors.STRETCH_BEND_K
+            * torch.tanh(torch.stack([symmetric + antisymmetric, symmetric - antisymmetric]))
+            * ~priors.is_linear(t),
+            torsion_v=priors.TORSION_V * torch.tanh(self.torsion(atoms, bonds, t.torsions, t.torsion_bonds).T),
+            improper_k=priors.IMPROPER_K * torch.sigmoid(improper),
+            pair_radius=pair_radius,
+            pair_depth=pair_depth,
+            charge=charges(t, torch.tanh(increment)),
+        )
+
+
+class BondConvolution(MessagePassing):
+    """One round of messages along the bonds, residual and normalised."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(aggr="sum")
+        self.norm = nn.LayerNorm(width)
+        self.sender = nn.Linear(width, width)
+        self.along = nn.Linear(width, width, bias=False)
+        self.update_net = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
+
+    def forward(self, atoms: Tensor, edges: Tensor, bonds: Tensor) -> Tensor:
+        normed = self.norm(atoms)
+        received = self.propagate(edges, sent=self.sender(normed), along=self.along(bonds))
+        return atoms + self.update_net(torch.cat([normed, received], dim=-1))
+
+    def message(self, sent_j: Tensor, along: Tensor) -> Tensor:
+        return nn.functional.silu(sent_j + along)
+
+
+class CategoryEmbedding(nn.Module):
+    """Sum of one learnt vector per category, for features (F, n) giving (n, width)."""
+
+    def __init__(self, sizes: tuple[int, ...], width: int) -> None:
+        super().__init__()
+        self.starts: Tensor
+        starts = [sum(sizes[:place]) for place in range(len(sizes))]
+        self.register_buffer("starts", torch.tensor(starts)[:, None], persistent=False)
+        self.table = nn.Embedding(sum(sizes), width)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.table(features + self.starts).sum(0)
+
+
+def charges(topology: Topology, increments: Tensor) -> Tensor:
+    """Add bond charge increments to the formal charges, (N,) e.
+
+    What one end of a bond gains the other loses, so each molecule's charges sum to its formal
+    charge whatever the increments are.
+    """
+    moved = topology.formal_charges.to(increments.dtype).index_add(0, topology.bonds[0], increments)
+    return moved.index_add(0, topology.bonds[1], -increments)
+
+
+def combine(radius: Tensor, depth: Tensor, donor: Tensor, acceptor: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
+    """Combine van der Waals parameters of atoms (N,) into those of pairs (P,).
+
+    The radius leans to the larger atom, the depth falls with the sixth power of the radius, and a
+    hydrogen bond brings donor and acceptor closer, as in MMFF94 but with learnt tendencies.
+
+    References
+    ----------
+    Halgren, J. Am. Chem. Soc. 114, 7827 (1992).
+    """
+    i, j = pairs
+    total = radius[i] + radius[j]
+    asymmetry = (radius[i] - radius[j]) / total
+    pair_radius = total / 2 * (1 + 0.2 * (1 - torch.exp(-12 * asymmetry.square())))
+    pair_depth = (depth[i] * depth[j]).sqrt() * (radius[i] * radius[j]) ** 3 / pair_radius**6
+    bonding = 1 - (1 - donor[i] * acceptor[j]) * (1 - acceptor[i] * donor[j])
+    return pair_radius * (1 - 0.2 * bonding), pair_depth * (1 - 0.5 * bonding)

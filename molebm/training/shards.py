@@ -1,0 +1,133 @@
+"""Reference ensembles on disk: safetensors shards that need no chemistry toolkit to read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from molebm.errors import CheckpointError
+from molebm.models.checkpoint import load_tensors, save_tensors
+from molebm.topology import Topology, separate
+
+MANIFEST: Final = "manifest.json"
+_TOPOLOGY: Final = "topology."
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The reference ensemble of one molecule."""
+
+    name: str
+    smiles: str
+    split: str  # "train", "validation" or "test", by scaffold
+    topology: Topology
+    positions: Tensor  # (3, N, C) Å, samples
+    temperatures: Tensor  # (C,) K, of each sample
+    energies: Tensor  # (C,) kcal/mol, for evaluation and force matching only
+    minima: Tensor  # (3, N, M) Å, samples relaxed in the reference energy
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The reference ensembles of G molecules with one layout of conformers."""
+
+    names: Sequence[str]
+    smiles: Sequence[str]
+    splits: Sequence[str]
+    topology: Topology
+    positions: Tensor  # (3, N, C) Å
+    temperatures: Tensor  # (C,) K
+    energies: Tensor  # (G, C) kcal/mol
+    minima: Tensor  # (3, N, M) Å
+    failed: Sequence[Mapping[str, str]] = ()  # name, source and reason of each molecule left out
+
+
+def write_shard(path: Path, shard: Shard) -> None:
+    """Write a shard, complete or not at all."""
+    tensors = {
+        "positions": shard.positions,
+        "temperatures": shard.temperatures,
+        "energies": shard.energies,
+        "minima": shard.minima,
+        **{_TOPOLOGY + name: value for name, value in shard.topology.tensors().items()},
+    }
+    texts = {
+        "names": list(shard.names),
+        "smiles": list(shard.smiles),
+        "splits": list(shard.splits),
+        "failed": list(shard.failed),
+    }
+    save_tensors(path, tensors, {"texts": json.dumps(texts)})
+
+
+def read_shard(path: Path) -> list[Reference]:
+    """Read the molecules of a shard, in order."""
+    tensors = load_tensors(path)
+    texts = read_texts(path)
+    columns = {n.removeprefix(_TOPOLOGY): v for n, v in tensors.items() if n.startswith(_TOPOLOGY)}
+    topologies = separate(Topology(**columns, n_molecules=len(texts["names"])))
+    widths = [t.n_atoms for t in topologies]
+    return [
+        Reference(name, smiles, split, topology, positions, tensors["temperatures"], energies, minima)
+        for name, smiles, split, topology, positions, energies, minima in zip(
+            texts["names"],
+            texts["smiles"],
+            texts["splits"],
+            topologies,
+            tensors["positions"].split(widths, dim=1),
+            tensors["energies"],
+            tensors["minima"].split(widths, dim=1),
+            strict=True,
+        )
+    ]
+
+
+def read_texts(path: Path) -> dict[str, Any]:
+    """Read what a shard says of its molecules, without their coordinates."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads(file.metadata()["texts"])
+    except SafetensorError as error:
+        raise CheckpointError(f"'{path}' is damaged ({error}); delete it and prepare again") from error
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read what a folder of shards holds.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no manifest, which means that preparation has not finished.
+    """
+    try:
+        return json.loads((folder / MANIFEST).read_text())
+    except (OSError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"'{folder}' has no readable {MANIFEST} ({error}); run `molebm prepare` on it") from error
+
+
+def read_references(folder: Path, split: str) -> Iterator[Reference]:
+    """Stream the molecules of one split, shard by shard, checking each shard's checksum."""
+    for entry in read_manifest(folder)["shards"]:
+        path = folder / entry["file"]
+        if checksum(path) != entry["sha256"]:
+            raise CheckpointError(f"'{path}' is not what the manifest describes; prepare it again")
+        yield from (reference for reference in read_shard(path) if reference.split == split)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def at_temperature(reference: Reference, temperature: float) -> Tensor:
+    """Indices of the samples drawn at a temperature in K, (C',) int64."""
+    return torch.nonzero(reference.temperatures == temperature).flatten()
