@@ -17,7 +17,7 @@ LAYERS = [  # from the bottom; parts on one line do not know each other
     {"models", "references"},
     {"samplers"},
     {"training", "family"},
-    {"conformers", "plausibility"},
+    {"conformers", "plausibility", "preparation"},
     {"cli"},
 ]
 NEIGHBOURS = {("chem", "topology")}  # (who, whom): reads a neighbour on its own line
@@ -98,7 +98,7 @@ def test_every_part_has_its_layer():
 def test_imports_point_down(name):
     part = part_of(name)
     for other in imported(tree(name)):
-        if not other.startswith("molebm.") or part_of(other) == part:
+        if not other.startswith("molebm.") or part_of(other) in {part, "__version__"}:
             continue
         other_part = part_of(other)
         if (part, other_part) in NEIGHBOURS:
@@ -107,10 +107,15 @@ def test_imports_point_down(name):
 
 
 @pytest.mark.parametrize("name", LAYERED)
-def test_imports_name_the_module_they_mean(name):
-    """Not the public molebm/__init__.py, which stands above all layers, and not a relative path."""
-    assert "molebm" not in set(imported(tree(name)))
-    assert not [node for node in ast.walk(tree(name)) if isinstance(node, ast.ImportFrom) and node.level]
+def test_nothing_but_the_version_is_taken_from_the_top(name):
+    """The public molebm/__init__.py stands above all layers; relative imports would hide where they go."""
+    for node in ast.walk(tree(name)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "molebm":
+            assert node.attr == "__version__", f"line {node.lineno}"
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}"
+            if node.module == "molebm":
+                assert [alias.name for alias in node.names] == ["__version__"], f"line {node.lineno}"
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERED if part_of(name) in WITHOUT_CHEMISTRY])

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks and measures molebm on a machine with a GPU, and trains there from prepared tensors.
-# Needs PyTorch, torch-geometric, safetensors, click and pytest; no RDKit, no OpenMM, no installation.
+# Needs PyTorch, torch-geometric, safetensors, click and pytest, to train rich and pydantic too; no RDKit,
+# no OpenMM, no installation. Packages may lie in a folder that PYTHONPATH names.
 #
 #   workflows/gpu_check.sh                               tests, then benchmarks
 #   workflows/gpu_check.sh train CONFIG.toml DATA_DIR    training, with checkpoints
@@ -79,7 +80,7 @@ train)
     (($# >= 3)) || { echo "usage: $0 train CONFIG.toml DATA_DIR [OPTION...]" >&2; exit 2; }
     [[ -f $2 ]] || { echo "$0: no such settings file: $2" >&2; exit 2; }
     [[ -d $3 ]] || { echo "$0: no such data folder: $3" >&2; exit 2; }
-    # The options after DATA_DIR go to `molebm train` unchanged.
+    # The options after DATA_DIR go to `molebm train` unchanged; the same call goes on from the last checkpoint.
     stage train "$python" -m molebm.cli.main train "$2" "$3" -o "$out/train" --device cuda "${@:4}"
     ;;
 *)
