@@ -193,7 +193,8 @@ def _evaluate(
 ) -> Tensor:
     if positions.dim() != 3 or positions.shape[:2] != (3, terms.structure.n_atoms):
         raise ValueError(f"positions are {tuple(positions.shape)}, not (3, {terms.structure.n_atoms}, C)")
-    positions = positions.contiguous()
+    positions = positions.contiguous()  # kept by name: the C code reads what these hold
+    weight = weight.contiguous() if weight is not None else None
     energies = torch.empty((terms.structure.n_molecules, positions.shape[2]))
     library = _library()
     if library is None or library.molebm_evaluate(
@@ -201,7 +202,7 @@ def _evaluate(
         ctypes.byref(_pointers(parameters)),
         positions.data_ptr(),
         positions.shape[2],
-        weight.contiguous().data_ptr() if weight is not None else None,
+        weight.data_ptr() if weight is not None else None,
         energies.data_ptr(),
         forces.data_ptr() if forces is not None else None,
         ctypes.byref(_pointers(gradients)) if gradients is not None else None,
