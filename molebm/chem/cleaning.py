@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rdkit import Chem
 
 from molebm.errors import MoleculeError
 from molebm.topology import ELEMENTS
+
+_BOND_TYPES: Final = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC)
 
 
 def check_molecule(mol: Chem.Mol) -> None:
@@ -14,13 +18,15 @@ def check_molecule(mol: Chem.Mol) -> None:
     Raises
     ------
     MoleculeError
-        If the molecule is empty, in several fragments, or has dummy or query atoms, elements that
-        are not known, or radicals. The message names the first such atom, counting from 0.
+        If the molecule is empty, in several fragments, or has dummy atoms, queries, elements or
+        bond types that are not known, or radicals. The message names the first, counting from 0.
     """
     if mol.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms; give a structure with at least one")
     for atom in mol.GetAtoms():
         _check_atom(atom)
+    for bond in mol.GetBonds():
+        _check_bond(bond)
     fragments = Chem.GetMolFrags(mol)
     if len(fragments) > 1:
         raise MoleculeError(
@@ -58,4 +64,14 @@ def _check_atom(atom: Chem.Atom) -> None:
         known = " ".join(table.GetElementSymbol(number) for number in ELEMENTS)
         raise MoleculeError(f"{place} is an element that is not known; known are {known}: leave this molecule out")
     if electrons := atom.GetNumRadicalElectrons():
-        raise MoleculeError(f"{place} has {electrons} unpaired electrons; add the missing hydrogens, bonds or charge")
+        number = "an unpaired electron" if electrons == 1 else f"{electrons} unpaired electrons"
+        raise MoleculeError(f"{place} has {number}; add the missing hydrogens, bonds or charge")
+
+
+def _check_bond(bond: Chem.Bond) -> None:
+    place = f"the bond of atoms {bond.GetBeginAtomIdx()} and {bond.GetEndAtomIdx()}"
+    if bond.HasQuery():
+        raise MoleculeError(f"{place} is a query; make it single, double, triple or aromatic")
+    if bond.GetBondType() not in _BOND_TYPES:
+        kind = str(bond.GetBondType()).lower()
+        raise MoleculeError(f"{place} is {kind}; make it single, double, triple or aromatic, with formal charges")

@@ -85,7 +85,7 @@ def mol_from_pdb(text: str, template: Chem.Mol | None) -> Chem.Mol:
         If it does not parse, does not match the template, or needs one.
     """
     with _reasons() as reason:
-        mol = Chem.MolFromPDBBlock(text, removeHs=False)
+        mol = Chem.MolFromPDBBlock(_with_early_bonds(text), removeHs=False)
     if mol is None:
         raise MoleculeError(f"not a readable PDB structure: {_with_cure(reason(), 'convert the file to SDF')}")
     if template is not None:
@@ -122,6 +122,14 @@ def _as_template(mol: Chem.Mol, template: Chem.Mol) -> Chem.Mol:
     if mol.HasProp("_Name"):
         declared.SetProp("_Name", mol.GetProp("_Name"))
     return declared
+
+
+def _with_early_bonds(text: str) -> str:
+    """Repeat the CONECT records within the first model, the only one whose bonds RDKit reads."""
+    first, end, rest = text.partition("\nENDMDL")
+    if not end or "\nCONECT" in first:
+        return text
+    return "\n".join([first, *dict.fromkeys(re.findall(r"^CONECT.*", rest, re.MULTILINE))]) + end + rest
 
 
 def _without_hydrogen_counts(text: str) -> str:

@@ -53,7 +53,7 @@ def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -
     Parameters
     ----------
     template
-        SMILES of the molecule in a PDB file, which itself holds no bond orders.
+        SMILES of the molecule in a PDB file, which itself holds no bond orders; for PDB only.
 
     Raises
     ------
@@ -64,6 +64,8 @@ def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -
     given = str(path_or_smiles)
     path = Path(given)
     suffix = _suffix(path)
+    if template is not None and suffix != ".pdb":
+        raise RequestError(f"input '{given}' is not a PDB file and states its own chemistry; leave the template out")
     if suffix in _READERS:
         if not os.path.exists(given):
             raise RequestError(f"input '{given}' does not exist; check the path")
@@ -125,12 +127,24 @@ def _table(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Ent
         raise RequestError(f"table '{file}' needs one column called smiles; its columns are: {found}")
     smiles_at = lowered.index(smiles_columns[0])
     name_at = next((lowered.index(column) for column in _NAME_COLUMNS if column in lowered), None)
-    for row, fields in enumerate(csv.reader(lines, delimiter=delimiter), start=1):
-        if not any(field.strip() for field in fields):
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)  # an open quotation mark is told, not guessed
+    while True:
+        try:
+            fields = next(rows)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            place = f"{file} line {rows.line_num + 1}"
+            yield _Entry("", place, "", partial(_unreadable, f"{error}; correct the quotation marks up to {place}"))
             continue
-        smiles = fields[smiles_at].strip() if smiles_at < len(fields) else ""
-        name = fields[name_at].strip() if name_at is not None and name_at < len(fields) else ""
-        yield _Entry(name, smiles, f"{file} row {row}", partial(mol_from_smiles, smiles))
+        if any(field.strip() for field in fields):
+            smiles = fields[smiles_at].strip() if smiles_at < len(fields) else ""
+            name = fields[name_at].strip() if name_at is not None and name_at < len(fields) else ""
+            yield _Entry(name, smiles, f"{file} line {rows.line_num + 1}", partial(mol_from_smiles, smiles))
+
+
+def _unreadable(reason: str) -> Chem.Mol:
+    raise MoleculeError(reason)
 
 
 def _sdf(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
@@ -143,13 +157,13 @@ def _mol2(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entr
     for text in _blocks(lines, first=re.compile(r"@<TRIPOS>MOLECULE")):
         if text.startswith("@<TRIPOS>MOLECULE"):
             number += 1
-            name = text.split("\n", 2)[1].strip()
-            yield _Entry(name.strip("*"), f"{file} record {number}", "", partial(mol_from_mol2, text))
+            name = text.partition("\n")[2].partition("\n")[0].strip("* \n")
+            yield _Entry(name, f"{file} record {number}", "", partial(mol_from_mol2, text))
 
 
 def _pdb(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
     for number, text in enumerate(_blocks(lines, last=re.compile(r"END\s*$")), start=1):
-        name = re.search(r"^COMPND {4}(\S.*)$", text, re.MULTILINE)
+        name = re.search(r"^COMPND {4}(?!MOL_ID)(\S.*)$", text, re.MULTILINE)
         parse = partial(mol_from_pdb, text, template)
         yield _Entry(name[1].strip() if name else "", f"{file} record {number}", "", parse)
 

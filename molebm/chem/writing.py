@@ -14,12 +14,13 @@ from typing import IO, TypeAlias
 
 from rdkit import Chem
 
-from molebm.errors import RequestError
+from molebm.errors import MoleculeError, RequestError
 
-Properties: TypeAlias = Mapping[str, float | str]
+Value: TypeAlias = float | str | None
+Properties: TypeAlias = Mapping[str, Value]
 WriteConformer: TypeAlias = Callable[[Chem.Mol, int, str, Properties], None]
 """Append one conformer: molecule, id of the conformer, name, properties."""
-WriteRow: TypeAlias = Callable[[Mapping[str, float | str | None]], object]
+WriteRow: TypeAlias = Callable[[Properties], None]
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def pdb_writer(path: str | Path, *, force: bool = False) -> Iterator[WriteConfor
                 file.write(f"COMPND    {_one_line(name)}\n")
                 last, bonds, model = structure, connect, 0
             model += 1
-            file.writelines(f"REMARK     {key} {_value(value)}\n" for key, value in properties.items())
+            file.writelines(f"REMARK     {key} {_text_of(value)}\n" for key, value in properties.items())
             file.write(f"MODEL     {model:>4}\n{''.join(atoms)}ENDMDL\n")
 
         yield write
@@ -125,26 +126,47 @@ def csv_writer(path: str | Path, columns: Sequence[str], *, force: bool = False)
         delimiter = "\t" if ".tsv" in Path(path).suffixes else ","
         table = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
         table.writeheader()
-        yield table.writerow
+        yield lambda row: table.writerow({column: _text_of(value) for column, value in row.items()})
 
 
 def sdf_block(mol: Chem.Mol, conformer_id: int, name: str, properties: Properties) -> str:
-    """Return one conformer as an SDF record, its name in the first line, its properties as data fields."""
+    """Return one conformer as an SDF record, its name in the first line, its properties as data fields.
+
+    As in RDKit, the conformer -1 is the first.
+
+    Raises
+    ------
+    MoleculeError
+        If the molecule has no conformer of that id.
+    """
     block = Chem.MolToMolBlock(_one_conformer(mol, conformer_id))
-    fields = "".join(f">  <{key}>\n{_value(value)}\n\n" for key, value in properties.items())
+    fields = "".join(f">  <{key}>\n{_text_of(value)}\n\n" for key, value in properties.items())
     return f"{_one_line(name)}\n{block.partition(chr(10))[2]}{fields}$$$$\n"
 
 
 def _one_conformer(mol: Chem.Mol, conformer_id: int) -> Chem.Mol:
-    """Copy the molecule with that conformer alone; RDKit copies all of them to write one."""
-    copy = Chem.Mol(mol, False, conformer_id)
+    """Copy the molecule with that conformer alone; RDKit copies all of them to write one.
+
+    Raises
+    ------
+    MoleculeError
+        If it has no such conformer.
+    """
+    present = [conformer.GetId() for conformer in mol.GetConformers()]
+    chosen = present[0] if conformer_id == -1 and present else conformer_id
+    if chosen not in present:
+        raise MoleculeError(f"{Chem.MolToSmiles(mol)!r} has no conformer {conformer_id} to write; embed it first")
+    copy = Chem.Mol(mol, False, chosen)
     if any(atom.GetChiralTag() for atom in copy.GetAtoms()):
         copy.SetIntProp("_MolFileChiralFlag", 1)  # this enantiomer, not a racemate
     return copy
 
 
-def _value(value: float | str) -> str:
-    return _one_line(value) if isinstance(value, str) else f"{value:.8g}"
+def _text_of(value: Value) -> str:
+    """Write a float with 8 digits, a little more than float32 holds, and None as nothing."""
+    if value is None:
+        return ""
+    return f"{value:.8g}" if isinstance(value, float) else _one_line(str(value))
 
 
 def _one_line(text: str) -> str:
