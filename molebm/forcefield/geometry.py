@@ -42,7 +42,7 @@ def torsion_angle(positions: Tensor, torsions: Tensor) -> Tensor:
     b1 = positions[:, torsions[2]] - positions[:, torsions[1]]
     b2 = positions[:, torsions[3]] - positions[:, torsions[2]]
     m, n = cross(b0, b1), cross(b2, b1)
-    return torch.atan2((cross(m, n) * b1).sum(0), (m * n).sum(0) * norm(b1)).neg()
+    return torch.atan2((cross(m, n) * b1).sum(0), (m * n).sum(0) * norm(b1))
 
 
 def sin_wilson(positions: Tensor, impropers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
