@@ -1,0 +1,143 @@
+import pytest
+import torch
+
+from molebm.forcefield.energy import energy_and_forces
+from molebm.samplers.minimise import minimise
+
+
+class Counted:
+    """Count the evaluations of an energy function."""
+
+    def __init__(self, energy_fn):
+        self.energy_fn, self.n = energy_fn, 0
+
+    def __call__(self, positions):
+        self.n += 1
+        return self.energy_fn(positions)
+
+
+def ill_conditioned(topology, centre, curvatures):
+    """A quadratic whose curvatures (3, N) kcal/mol/Å² span many decades, its minimum at `centre` (3, N)."""
+    return lambda x: topology.sum_atoms((curvatures[..., None] / 2 * (x - centre[..., None]).square()).sum(0))
+
+
+def rosenbrock(topology):
+    """The curved valley 100 (y - x²)² + (1 - x)² + z² of every atom, lowest at (1, 1, 0)."""
+    return lambda r: topology.sum_atoms(100 * (r[1] - r[0] ** 2) ** 2 + (1 - r[0]) ** 2 + r[2] ** 2)
+
+
+def test_minimum_of_an_ill_conditioned_quadratic_is_the_analytic_one(make_topology, generator):
+    """Condition number 1e4; |x - x0| <= |F|/k_min follows from the tolerance on the force."""
+    topology = make_topology(10, 7)
+    curvatures = torch.logspace(-1, 3, 51, dtype=torch.float64)[torch.randperm(51, generator=generator)].view(3, 17)
+    centre = torch.randn(3, 17, dtype=torch.float64, generator=generator)
+    energy_fn = Counted(ill_conditioned(topology, centre, curvatures))
+    start = centre[..., None] + 0.3 * torch.randn(3, 17, 8, dtype=torch.float64, generator=generator)
+    minimum = minimise(energy_fn, topology, start, force_tolerance=1e-3)
+    assert minimum.converged.all()
+    assert (minimum.max_force <= 1e-3).all()
+    torch.testing.assert_close(minimum.positions, centre[..., None].expand_as(start), atol=1e-3 / 0.1, rtol=0)
+    assert energy_fn.n < 600
+
+
+def test_curved_valley_is_followed_to_its_end(make_topology, generator):
+    topology = make_topology(1)
+    energy_fn = Counted(rosenbrock(topology))
+    start = torch.tensor([-1.2, 1.0, 0.5])[:, None, None] + 0.2 * torch.randn(3, 1, 32, generator=generator)
+    minimum = minimise(energy_fn, topology, start, force_tolerance=1e-3)
+    assert minimum.converged.all()
+    lowest = torch.tensor([1.0, 1, 0])[:, None, None].expand(3, 1, 32)
+    torch.testing.assert_close(minimum.positions, lowest, atol=5e-3, rtol=0)
+    assert energy_fn.n < 200
+
+
+def test_reported_energy_forces_and_steps_are_those_of_the_positions(make_topology, double_well, generator):
+    topology = make_topology(2, 1)
+    energy_fn = Counted(double_well(topology, 5.0))
+    start = torch.randn(3, 3, 6, generator=generator)
+    minimum = minimise(energy_fn, topology, start)
+    assert minimum.steps.max() == energy_fn.n - 1
+    energy, forces = energy_and_forces(energy_fn, minimum.positions)
+    torch.testing.assert_close(minimum.energy, energy)
+    torch.testing.assert_close(minimum.forces, forces)
+    torch.testing.assert_close(minimum.max_force[1], forces[:, 2].norm(dim=0))
+    torch.testing.assert_close(minimum.max_force[0], forces[:, :2].norm(dim=0).amax(0))
+    assert (minimum.energy <= energy_fn(start)).all()
+
+
+def test_each_conformer_goes_to_the_well_it_starts_in(make_topology, double_well):
+    topology = make_topology(1)
+    start = torch.tensor([-1.3, -0.6, 0.6, 1.3]).view(1, 1, 4) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)
+    minimum = minimise(double_well(topology, 5.0), topology, start)
+    assert minimum.converged.all()
+    assert torch.equal(minimum.positions[0, 0].sign(), torch.tensor([-1.0, -1, 1, 1]))
+
+
+def test_minimum_does_not_depend_on_the_company(make_topology, generator):
+    """A molecule and a conformer alone end, after as many steps, where they end in a batch."""
+    batch, alone = make_topology(3, 4), make_topology(4)
+    start = 2 * torch.randn(3, 7, 5, dtype=torch.float64, generator=generator)
+    together = minimise(rosenbrock(batch), batch, start)
+    single = minimise(rosenbrock(alone), alone, start[:, 3:, 2:3])
+    torch.testing.assert_close(together.positions[:, 3:, 2:3], single.positions)
+    torch.testing.assert_close(together.energy[1:, 2:3], single.energy)
+    assert torch.equal(together.steps[1:, 2:3], single.steps)
+
+
+def test_minimisation_is_repeatable_to_the_bit(make_topology, generator):
+    topology = make_topology(3, 2)
+    start = torch.randn(3, 5, 4, generator=generator)
+    first, second = (minimise(rosenbrock(topology), topology, start) for _ in range(2))
+    assert torch.equal(first.positions, second.positions)
+
+
+@pytest.mark.parametrize("broken", [float("nan"), float("inf"), 1e25])
+def test_broken_start_is_returned_unconverged_and_touches_no_neighbour(make_topology, generator, broken):
+    topology = make_topology(2, 3)
+    start = torch.randn(3, 5, 4, generator=generator)
+    good = minimise(rosenbrock(topology), topology, start)
+    energy_fn, spoilt = Counted(rosenbrock(topology)), start.clone()
+    spoilt[0, 0, 1] = broken
+    bad = minimise(energy_fn, topology, spoilt)
+    assert not bad.converged[0, 1]
+    assert energy_fn.n < 200  # the hopeless conformer does not keep the loop going
+    healthy = torch.ones(2, 4, dtype=torch.bool)
+    healthy[0, 1] = False
+    assert good.converged.all() and torch.equal(bad.converged, healthy)
+    assert torch.equal(bad.energy[healthy], good.energy[healthy])
+    atoms = healthy[topology.molecule]
+    assert torch.equal(bad.positions[:, atoms], good.positions[:, atoms])
+
+
+def test_energy_that_turns_to_nan_on_the_way_is_stepped_back_from(make_topology):
+    """Beyond x = 0 lies nothing; the minimum at 0.1 is found all the same."""
+    topology = make_topology(1)
+
+    def energy_fn(r):
+        return topology.sum_atoms(r[0] - 0.1 * r[0].log() + r[1] ** 2 + r[2] ** 2)
+
+    start = torch.tensor([0.15, 0.0, 0.0]).view(3, 1, 1)
+    minimum = minimise(energy_fn, topology, start, force_tolerance=1e-3)
+    assert minimum.converged.all()
+    assert minimum.positions.flatten().tolist() == pytest.approx([0.1, 0, 0], abs=1e-3)
+
+
+def test_no_atom_moves_further_than_allowed_in_a_step(make_topology, harmonic):
+    topology = make_topology(2, 1)
+    start = torch.full((3, 3, 2), 50.0)
+    minimum = minimise(harmonic(topology, 1000.0), topology, start, max_steps=1, max_displacement=0.1)
+    assert (minimum.positions - start).norm(dim=0).flatten().tolist() == pytest.approx([0.1] * 6, rel=1e-3)
+    assert not minimum.converged.any()
+
+
+def test_minimum_is_left_alone(make_topology, harmonic):
+    topology = make_topology(2)
+    energy_fn = Counted(harmonic(topology, 100.0))
+    minimum = minimise(energy_fn, topology, torch.zeros(3, 2, 3))
+    assert minimum.converged.all() and energy_fn.n == 1 and (minimum.steps == 0).all()
+
+
+def test_starting_positions_are_not_written_to(make_topology, harmonic):
+    topology, start = make_topology(2), torch.ones(3, 2, 3)
+    minimise(harmonic(topology, 100.0), topology, start)
+    assert torch.equal(start, torch.ones(3, 2, 3))
