@@ -11,9 +11,11 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 
 from molebm.chem.cleaning import check_molecule, prepare_molecule
+from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record, read_molecules
 from molebm.chem.writing import pdb_writer, sdf_writer
 from molebm.errors import RequestError
+from molebm.forcefield.geometry import cos_torsion, triple_product
 
 STEREO = "C/C=C/[C@H](F)Cl"
 SPENT_VALENCE = "CC(C)(C)(C)C"
@@ -78,6 +80,12 @@ def test_comments_blank_lines_and_the_header_are_no_molecules(tmp_path):
     ]
 
 
+def test_only_the_first_line_can_be_the_header(tmp_path):
+    first, second = read_molecules(written(tmp_path / "in.smi", "smiles name\nCCO ethanol\nsmiles name\n"))
+    assert outcome(first) == "CCO"
+    assert outcome(second).startswith("in.smi line 3: 'smiles' is not a valid SMILES")
+
+
 def test_extension_of_the_smiles_is_not_its_name(tmp_path):
     path = written(tmp_path / "in.smi", "CCO |$a;b;c$| ethanol\nCC |^1:0|\n")
     assert [(r.name, r.source) for r in read_molecules(path)] == [
@@ -89,7 +97,7 @@ def test_extension_of_the_smiles_is_not_its_name(tmp_path):
 @pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.csv.gz"])
 def test_tables_are_read_by_column(tmp_path, name):
     mark = "\t" if "tsv" in name else ","
-    rows = [["Number", "ID", "SMILES"], ["1", "a", "CCO"], ["2", "b", ""], ["3", "", "C"], ["4", "d"]]
+    rows = [["ID", "Charge", "SMILES"], ["a", "0", "CCO"], ["b", "0", ""], ["", "0", "C"], ["d", "0"]]
     text = "\ufeff" + "\r\n".join(mark.join(row) for row in rows)
     records = list(read_molecules(written(tmp_path / name, text)))
     assert [r.name for r in records] == ["a", "b", "mol-3", "d"]
@@ -132,6 +140,18 @@ def test_truncated_sdf_tells_of_its_last_record(tmp_path):
     first, second = map(outcome, read_molecules(written(tmp_path / "in.sdf", whole + whole[: len(whole) // 2])))
     assert first == "CCO"
     assert "not a readable SDF record" in second
+
+
+@pytest.mark.parametrize("text", ["$$$$", "a\n$$$$\nb", "\n\n> <x>\n1"])
+def test_no_name_or_property_can_break_its_record(tmp_path, text):
+    with sdf_writer(tmp_path / "out.sdf") as write:
+        for _ in range(2):
+            write(embedded("CCO"), 0, text, {"note": text, "energy": 1.5})
+    records = list(read_molecules(tmp_path / "out.sdf"))
+    assert [outcome(record) for record in records] == ["CCO", "CCO"]
+    for record in records:
+        assert sorted(record.mol.GetPropNames()) == ["energy", "note"]
+        assert record.mol.GetDoubleProp("energy") == 1.5
 
 
 @pytest.mark.parametrize("name", ["out.sdf", "out.sdf.gz"])
@@ -226,9 +246,10 @@ def pdb_of(tmp_path: Path, mol: Chem.Mol) -> Path:
     return tmp_path / "in.pdb"
 
 
-@pytest.mark.parametrize(
-    "smiles", [CHARGED, STEREO, "Cc1ccncc1", "O[C@H](C(=O)O)[C@H](O)C(=O)O", "O[C@@H](C(=O)O)[C@H](O)C(=O)O"]
-)
+HALVES_ALIKE = ["O[C@H](C(=O)O)[C@@H](O)C(=O)O", "O[C@H](C(=O)O)[C@H](O)C(=O)O", "F/C=C/C=C\\F"]
+
+
+@pytest.mark.parametrize("smiles", [CHARGED, STEREO, "Cc1ccncc1", *HALVES_ALIKE])
 def test_pdb_has_the_chemistry_of_its_template_and_the_order_of_its_own(tmp_path, smiles):
     mol = embedded(smiles, 2)
     shuffled = Chem.RenumberAtoms(mol, list(np.random.default_rng(0).permutation(mol.GetNumAtoms()).tolist()))
@@ -237,9 +258,9 @@ def test_pdb_has_the_chemistry_of_its_template_and_the_order_of_its_own(tmp_path
     assert [a.GetSymbol() for a in record.mol.GetAtoms()] == [a.GetSymbol() for a in shuffled.GetAtoms()]
     for ours, theirs in zip(shuffled.GetConformers(), record.mol.GetConformers(), strict=True):
         assert np.abs(ours.GetPositions() - theirs.GetPositions()).max() <= 0.5e-3 + 1e-9
-    perceived = Chem.Mol(record.mol)
-    Chem.AssignStereochemistryFrom3D(perceived)  # atoms of the template lie where atoms of that kind were
-    assert Chem.MolToSmiles(Chem.RemoveHs(perceived)) == Chem.CanonSmiles(smiles)
+    t, x = topology_from_mol(record.mol), positions_from_mol(record.mol)  # the declared stereo is met, atom by atom
+    assert (triple_product(x, t.stereo_centres).sign() == t.stereo_signs[:, None]).all()
+    assert ((cos_torsion(x, t.stereo_bonds) > 0) == t.stereo_cis[:, None]).all()
 
 
 def test_template_declares_the_stereo_even_where_the_pdb_has_the_other(tmp_path):
@@ -323,9 +344,11 @@ def test_damaged_gz_gives_what_it_can_and_says_that_there_was_more(tmp_path):
 
 
 def test_bytes_that_are_not_utf8_do_not_stop_the_stream(tmp_path):
-    path = tmp_path / "in.smi"
-    path.write_bytes("CCO éthanol\nC méthane\n".encode("latin-1"))
-    assert [outcome(r) for r in read_molecules(path)] == ["CCO", "C"]
+    text = "CCO éthanol\nC méthane\n".encode("latin-1")
+    (tmp_path / "in.smi").write_bytes(text)
+    (tmp_path / "in.smi.gz").write_bytes(gzip.compress(text))
+    for name in ("in.smi", "in.smi.gz"):
+        assert [outcome(r) for r in read_molecules(tmp_path / name)] == ["CCO", "C"]
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):
