@@ -20,6 +20,7 @@ from molebm.forcefield.parameters import Parameters, concatenate_parameters
 from molebm.topology import Topology, concatenate
 
 MOLECULES = ["CC(=O)Nc1ccc(O)cc1", "C[C@H](F)C#N", "OS(=O)(=O)C1CC1", "O"]
+PRECISIONS = [(torch.float32, "auto"), (torch.float32, "torch"), (torch.float64, "torch")]
 ROUNDING = 1e-10  # relative, for sums of some thousand terms in float64
 
 
@@ -351,9 +352,9 @@ def test_no_conformers_are_no_energies():
     assert forces.shape == (3, topology.n_atoms, 0)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("dtype", "backend"), PRECISIONS)
 @pytest.mark.parametrize("smiles", ["C#CC#N", "CC#CC", "O=C=O", "C=C=C", "c1ccccc1"])
-def test_straight_and_flat_molecules_have_finite_gradients(smiles, dtype):
+def test_straight_and_flat_molecules_have_finite_gradients(smiles, dtype, backend):
     """Angles of exactly 0 and π, undefined torsions and flat centres."""
     topology, x = topology_and_positions(smiles, n_conformers=1, noise=0.0)
     straight = torch.zeros_like(x)
@@ -361,16 +362,16 @@ def test_straight_and_flat_molecules_have_finite_gradients(smiles, dtype):
     folded = straight % 2.6
     flat = x.clone()
     flat[2] = 0
-    energy_fn = MechanicalEnergy(topology, random_parameters(topology).to(dtype=dtype))
+    energy_fn = MechanicalEnergy(topology, random_parameters(topology).to(dtype=dtype), backend)
     energy, forces = energy_fn.energy_and_forces(torch.cat([x, straight, folded, flat], dim=2).to(dtype))
     assert energy.isfinite().all()
     assert forces.isfinite().all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_coincident_atoms_have_finite_energy_and_gradient(dtype):
+@pytest.mark.parametrize(("dtype", "backend"), PRECISIONS)
+def test_coincident_atoms_have_finite_energy_and_gradient(dtype, backend):
     topology, x = topology_and_positions("CCO")
-    energy_fn = MechanicalEnergy(topology, random_parameters(topology).to(dtype=dtype))
+    energy_fn = MechanicalEnergy(topology, random_parameters(topology).to(dtype=dtype), backend)
     energy, forces = energy_fn.energy_and_forces(torch.zeros_like(x, dtype=dtype))
     assert energy.isfinite().all()
     assert forces.isfinite().all()
@@ -391,8 +392,8 @@ def test_compiled_kernel_is_the_eager_kernel_for_batches_of_any_size():
         topologies, positions = zip(*(topology_and_positions(each, n_conformers=16) for each in smiles), strict=True)
         topology, x = concatenate(topologies), torch.cat(positions, dim=1).float()
         parameters = concatenate_parameters([random_parameters(each) for each in topologies]).to(dtype=torch.float32)
-        eager = MechanicalEnergy(topology, parameters).energy_and_forces(x)
-        compiled = MechanicalEnergy(topology, parameters, compiled=True).energy_and_forces(x)
+        eager = MechanicalEnergy(topology, parameters, "torch").energy_and_forces(x)
+        compiled = MechanicalEnergy(topology, parameters, "compiled").energy_and_forces(x)
         scale = kernel_scale(topology, parameters, x)
         assert ((compiled.energy - eager.energy).abs() < 1e-5 * scale).all()
         torch.testing.assert_close(compiled.forces, eager.forces, rtol=1e-3, atol=1e-2)
