@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from molebm import __version__
 from molebm.errors import MolebmError
 
 BAD_REQUEST = 2
@@ -71,7 +72,7 @@ def load_command(name: str) -> click.Command:
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="molebm")
+@click.version_option(__version__)
 def cli() -> None:
     """Molecular energy models: make conformers, score them, and learn the energy that does both.
 

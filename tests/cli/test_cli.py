@@ -1,7 +1,6 @@
 import importlib.util
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
+from molebm import __version__
 from molebm.cli import main
 from molebm.cli.options import check_output, resolve_device, resolve_threads
 from molebm.cli.progress import progress
