@@ -16,7 +16,7 @@ LAYERS = [  # from the bottom; parts on one line do not know each other
     {"forcefield"},
     {"models", "references"},
     {"samplers"},
-    {"training", "family"},
+    {"training", "family", "parametrise"},
     {"conformers", "plausibility", "preparation"},
     {"cli"},
 ]
