@@ -57,10 +57,7 @@ def test_every_listed_command_is_there_and_explains_itself(name):
 
 def test_version_is_told():
     result = CliRunner().invoke(main.cli, ["--version"])
-    assert (result.exit_code, result.output.split()[-1]) == (
-        0,
-        version("molebm"),
-    )
+    assert (result.exit_code, result.output.split()[-1]) == (0, __version__)
 
 
 def test_unknown_command_is_a_bad_request():
