@@ -28,8 +28,8 @@ class EnsembleSettings:
     time_step: float = 2.0  # fs
     hydrogen_mass: float = 3.0  # amu, so that 2 fs is stable; configurations do not depend on masses
     friction: float = 2.0  # 1/ps
-    equilibration: float = 3.0  # ps
-    between_frames: float = 1.5  # ps
+    equilibration: float = 2.0  # ps
+    between_frames: float = 1.0  # ps
 
 
 @dataclass(frozen=True, slots=True)
