@@ -1,0 +1,138 @@
+"""Declared stereo against the coordinates, which no energy can do: mirror images have the same energy."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from rdkit import Chem
+from torch import Tensor
+
+from molebm.chem.graph import positions_from_mol
+from molebm.chem.parsing import mol_from_smiles
+from molebm.chem.stereo import declared_centres, declared_double_bonds
+from molebm.errors import MoleculeError, StereoError
+from molebm.forcefield.geometry import cos_torsion, norm
+
+FLAT: Final = 0.1  # triple product of unit vectors; 0.77 for a regular tetrahedron
+_OTHER: Final = {
+    Chem.BondStereo.STEREOZ: Chem.BondStereo.STEREOE,
+    Chem.BondStereo.STEREOE: Chem.BondStereo.STEREOZ,
+    Chem.BondStereo.STEREOCIS: Chem.BondStereo.STEREOTRANS,
+    Chem.BondStereo.STEREOTRANS: Chem.BondStereo.STEREOCIS,
+}
+
+
+def stereo_mismatches(mol: Chem.Mol) -> list[str]:
+    """Say where the first conformer is not as the tags of the molecule declare it.
+
+    What the tags leave open is not looked at. Centres that are all inverted and give the same
+    molecule again, as both ends of a ring may, are no mismatch.
+    """
+    x = positions_from_mol(mol, torch.float64)[:, :, :1]
+    flat, inverted = _centres(mol, x)
+    turned = _double_bonds(mol, x)
+    if not (flat or inverted or turned):
+        return []
+    found = Chem.Mol(mol)
+    for centre in inverted:
+        found.GetAtomWithIdx(centre).InvertChirality()
+    for bond in turned:
+        found.GetBondWithIdx(bond).SetStereo(_OTHER[found.GetBondWithIdx(bond).GetStereo()])
+    declared = _assigned(mol)
+    found = _assigned(found)
+    words = [f"stereo {_label(declared, centre)}: flat, declared {_code(declared, centre)}" for centre in flat]
+    if Chem.MolToSmiles(found) != Chem.MolToSmiles(declared):
+        words += [
+            f"stereo {_label(declared, c)}: declared {_code(declared, c)}, is {_code(found, c)}"
+            if _code(declared, c) != _code(found, c)
+            else f"stereo {_label(declared, c)}: the mirror image of what is declared"
+            for c in inverted
+        ]
+        words += [_turned(mol.GetBondWithIdx(bond)) for bond in turned]
+    return words
+
+
+def as_declared(mol: Chem.Mol, smiles: str) -> Chem.Mol:
+    """Return the molecule of the SMILES, with the coordinates and the order of atoms of `mol`.
+
+    Where symmetry leaves a choice, the one whose stereo agrees with the coordinates is taken.
+
+    Raises
+    ------
+    MoleculeError
+        If the SMILES does not parse.
+    StereoError
+        If it is of another molecule.
+    """
+    whole = Chem.AddHs(mol_from_smiles(smiles))
+    spatial = Chem.Mol(mol)
+    Chem.AssignStereochemistryFrom3D(spatial)
+    places: tuple[int, ...] = ()
+    if whole.GetNumAtoms() == spatial.GetNumAtoms() and whole.GetNumBonds() == spatial.GetNumBonds():
+        places = spatial.GetSubstructMatch(whole, useChirality=True) or spatial.GetSubstructMatch(whole)
+    if not places:
+        raise StereoError(
+            f"the declared {smiles!r} is another molecule, {Chem.MolToSmiles(Chem.RemoveAllHs(mol))!r} was found; "
+            "declare the same charges and hydrogens"
+        )
+    declared = Chem.RenumberAtoms(whole, sorted(range(len(places)), key=places.__getitem__))
+    declared.AddConformer(mol.GetConformer(), assignId=True)
+    return declared
+
+
+def mismatches_with(mol: Chem.Mol, smiles: str | None) -> list[str]:
+    """Say where the first conformer is neither as its tags nor as the SMILES, if any, declare it."""
+    words = stereo_mismatches(mol)
+    if smiles is None:
+        return words
+    try:
+        return list(dict.fromkeys([*words, *stereo_mismatches(as_declared(mol, smiles))]))
+    except MoleculeError as error:
+        return [*words, str(error)]
+
+
+def _centres(mol: Chem.Mol, x: Tensor) -> tuple[list[int], list[int]]:
+    """Find the declared centres that are flat, and those that are inverted."""
+    flat, inverted = [], []
+    for (centre, *neighbours), sign in declared_centres(mol):
+        arms = x[:, neighbours, 0] - x[:, [centre], 0]  # (3, 3), one arm in each column
+        volume = sign * float(torch.linalg.det((arms / norm(arms)).T))
+        if abs(volume) < FLAT:
+            flat.append(centre)
+        elif volume < 0:
+            inverted.append(centre)
+    return flat, inverted
+
+
+def _double_bonds(mol: Chem.Mol, x: Tensor) -> list[int]:
+    """Find the declared double bonds that are turned the other way."""
+    turned = []
+    for atoms, cis in declared_double_bonds(mol):
+        if (float(cos_torsion(x, torch.tensor(atoms)[:, None])) > 0) != cis:
+            turned.append(mol.GetBondBetweenAtoms(atoms[1], atoms[2]).GetIdx())
+    return turned
+
+
+def _assigned(mol: Chem.Mol) -> Chem.Mol:
+    copy = Chem.Mol(mol)
+    Chem.AssignStereochemistry(copy, cleanIt=True, force=True)
+    return copy
+
+
+def _label(mol: Chem.Mol, atom: int) -> str:
+    return f"{mol.GetAtomWithIdx(atom).GetSymbol()}{atom}"
+
+
+def _code(mol: Chem.Mol, atom: int) -> str:
+    """Return R or S, or the hand of its neighbours where the rules of naming find none."""
+    centre = mol.GetAtomWithIdx(atom)
+    hand = "clockwise" if centre.GetChiralTag() == Chem.ChiralType.CHI_TETRAHEDRAL_CW else "counter-clockwise"
+    return centre.GetProp("_CIPCode") if centre.HasProp("_CIPCode") else hand
+
+
+def _turned(bond: Chem.Bond) -> str:
+    ends = (bond.GetBeginAtom(), bond.GetEndAtom())
+    names = "=".join(f"{atom.GetSymbol()}{atom.GetIdx()}" for atom in ends)
+    declared = bond.GetStereo().name.removeprefix("STEREO")
+    return f"stereo {names}: declared {declared}, is {_OTHER[bond.GetStereo()].name.removeprefix('STEREO')}"

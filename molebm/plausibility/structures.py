@@ -1,0 +1,74 @@
+"""Structures that can be scored: chemistry that an energy knows, with three coordinates for every atom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from rdkit import Chem
+from torch import Tensor
+
+from molebm.chem.cleaning import check_molecule, prepare_molecule
+from molebm.chem.graph import positions_from_mol
+from molebm.errors import MoleculeError
+
+DECLARED_SMILES: Final = "declared_smiles"
+"""Data field of a record with the SMILES, and so the stereo, that the structure is meant to have."""
+
+SMALLEST_EXTENT: Final = 1e-3  # Å; atoms that are all nearer than this have no coordinates
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """One record with hydrogens explicit and one conformer."""
+
+    mol: Chem.Mol
+    positions: Tensor  # (3, N, 1) Å float64, about their centre
+    n_given: int  # atoms of the record; the hydrogens added come after them
+    declared: str | None  # SMILES of what it is meant to be
+
+    @property
+    def n_added(self) -> int:
+        return self.mol.GetNumAtoms() - self.n_given
+
+    def graph(self) -> tuple:
+        """Return what is equal for two poses of one molecule in one order of atoms."""
+        atoms = tuple((atom.GetAtomicNum(), atom.GetFormalCharge()) for atom in self.mol.GetAtoms())
+        bonds = tuple((b.GetBeginAtomIdx(), b.GetEndAtomIdx(), int(b.GetBondType())) for b in self.mol.GetBonds())
+        return self.n_given, atoms, bonds
+
+
+def admit(mol: Chem.Mol, declared: str | None = None) -> Structure:
+    """Check one molecule with one conformer, and add the hydrogens it lacks beside their atoms.
+
+    `declared` is the SMILES that the structure is meant to have, unless the record has its own.
+
+    Raises
+    ------
+    MoleculeError
+        If an energy knows no such chemistry, as `check_molecule`, or coordinates are missing, flat,
+        not finite, or of several conformers.
+    """
+    check_molecule(mol)
+    if mol.GetNumConformers() == 0:
+        raise MoleculeError("there are no coordinates; give a structure in three dimensions, as `generate` makes")
+    if mol.GetNumConformers() > 1:
+        raise MoleculeError(
+            f"there are {mol.GetNumConformers()} conformers, and one is scored at a time; give each its own record"
+        )
+    if not mol.GetConformer().Is3D():
+        raise MoleculeError("the coordinates are a drawing in two dimensions; give a structure in three dimensions")
+    given = mol.GetConformer().GetPositions()  # (N, 3)
+    if not np.isfinite(given).all():
+        atom = int(np.flatnonzero(~np.isfinite(given).all(axis=1))[0])
+        raise MoleculeError(f"a coordinate of atom {atom} is not a finite number; write the record again")
+    if len(given) > 1 and np.ptp(given, axis=0).max() < SMALLEST_EXTENT:
+        raise MoleculeError("all atoms are in one place; give a structure in three dimensions")
+
+    whole = prepare_molecule(mol)
+    if mol.HasProp(DECLARED_SMILES):
+        declared = mol.GetProp(DECLARED_SMILES)
+    positions = positions_from_mol(whole, torch.float64)
+    return Structure(whole, positions - positions.mean(dim=1, keepdim=True), mol.GetNumAtoms(), declared)
