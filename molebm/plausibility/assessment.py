@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from molebm.forcefield.kernel import TermEnergies, per_molecule
 from molebm.forcefield.mechanics import MechanicalEnergy
+from molebm.plausibility.annealing import lowest_nearby
 from molebm.plausibility.batches import Batch
 from molebm.plausibility.excess import excess_per_atom, excess_terms
 from molebm.plausibility.reasons import features, worst_features, worst_kinds
@@ -44,13 +45,16 @@ class _Comparison(NamedTuple):
 
 
 @torch.no_grad()
-def assess(batch: Batch, temperature: float) -> Iterator[tuple[int, Assessment]]:
+def assess(
+    batch: Batch, temperature: float, *, n_anneals: int = 0, generator: Generator | None = None
+) -> Iterator[tuple[int, Assessment]]:
     """Score every structure of a batch, each with the place it came in.
 
-    The search for the minimum runs in single precision; energies and terms are then evaluated in double.
+    The reference is the structure relaxed or, with a generator, the lowest of `n_anneals` from there.
+    Minima are searched for in single precision; their energies and terms are then evaluated in double.
     """
     topology = batch.topology.to("cpu")
-    found = _compare(batch)
+    found = _compare(batch, n_anneals, generator)
     by_kind = per_molecule(topology, found.excess)  # (G, C)
     scores = strain_score(torch.stack(by_kind).sum(0), topology, temperature)
     scores = torch.where(found.max_force.isfinite(), scores, torch.inf)
@@ -76,14 +80,17 @@ def assess(batch: Batch, temperature: float) -> Iterator[tuple[int, Assessment]]
             )
 
 
-def _compare(batch: Batch) -> _Comparison:
+def _compare(batch: Batch, n_anneals: int, generator: Generator | None) -> _Comparison:
     topology, parameters, given = batch.topology, batch.parameters, batch.positions
     energy_fn = MechanicalEnergy(topology, parameters)
     if bool(batch.added.any()):
         placed = relax_atoms(energy_fn, topology, given.float(), batch.added)
         given = torch.where(batch.added[:, None], placed.double(), given)
     minimum = relax(energy_fn, topology, given.float())
-    relaxed = minimum.positions.double()
+    lowest = minimum.positions
+    if n_anneals and generator is not None:
+        lowest = lowest_nearby(energy_fn, topology, minimum, n_anneals, generator)
+    relaxed = lowest.double()
     exact = parameters.to(dtype=torch.float64)
     excess = excess_terms(topology, exact, given, relaxed)
     energy = MechanicalEnergy(topology, exact)(given)

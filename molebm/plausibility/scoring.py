@@ -40,6 +40,8 @@ class ScoringSettings:
 
     alpha: float = 0.05  # share of plausible structures that may be flagged
     temperature: float = 300.0  # K, of the thermal energy that scores are measured in
+    n_anneals: int = 0  # from each relaxed structure, for a lower reference; there is no p-value for it
+    seed: int = 0  # of the anneals; without them nothing is random
     declared: str | None = None  # SMILES of what every structure is meant to be
     device: str = "cpu"
     threads: int = 1
@@ -48,6 +50,8 @@ class ScoringSettings:
     def __post_init__(self) -> None:
         _require(0 < self.alpha < 1, "alpha", self.alpha, "above 0 and below 1")
         _require(0 < self.temperature < math.inf, "the temperature", self.temperature, "above 0 K")
+        _require(self.n_anneals >= 0, "the number of anneals", self.n_anneals, "0 or more")
+        _require(self.seed >= 0, "the seed", self.seed, "0 or more")
         _require(self.threads >= 1, "the number of threads", self.threads, "at least 1")
         _require(self.batch_size >= 1, "the batch size", self.batch_size, "at least 1")
 
@@ -68,7 +72,7 @@ class Score:
     elements: tuple[str, ...] = field(default=(), repr=False)  # (N,) hydrogens that were added last
     atom_excess: tuple[float, ...] = field(default=(), repr=False)  # (N,) kcal/mol
 
-    def row(self) -> dict[str, object]:
+    def row(self) -> dict[str, float | str | None]:
         """Return the record as a row of `COLUMNS`."""
         told = (self.record, self.name, self.status, self.energy, self.score, self.p_value, self.flagged)
         return dict(zip(COLUMNS, (*told, "; ".join(self.reasons)), strict=True))
@@ -133,6 +137,7 @@ def _score_window(
             admitted[place] = _admit(record, settings.declared)
         except MoleculeError as error:
             failed[place] = str(error)
+    calibration = () if settings.n_anneals else energy.calibration
     assessed: dict[int, Assessment] = {}
     work = partial(_score_batch, energy=energy, settings=settings)
     for found, without_parameters in pool.map(work, batches(runs_of_poses(admitted.items()))):
@@ -142,7 +147,7 @@ def _score_window(
         if place in failed:
             yield Score(record.index, record.name, record.source, failed[place])
         else:
-            yield _scored(record, admitted[place], assessed[place], energy.calibration, settings.alpha)
+            yield _scored(record, admitted[place], assessed[place], calibration, settings.alpha)
 
 
 def _admit(record: Record, declared: str | None) -> Structure:
@@ -154,8 +159,12 @@ def _admit(record: Record, declared: str | None) -> Structure:
 def _score_batch(
     molecules: list[Poses], *, energy: NamedEnergy, settings: ScoringSettings
 ) -> tuple[dict[int, Assessment], dict[int, str]]:
-    batch, failed = assemble(molecules, energy.parametrise, torch.device(settings.device))
-    assessed = {} if batch is None else dict(assess(batch, settings.temperature))
+    device = torch.device(settings.device)
+    batch, failed = assemble(molecules, energy.parametrise, device)
+    generator = torch.Generator(device).manual_seed(settings.seed)
+    assessed: dict[int, Assessment] = {}
+    if batch is not None:
+        assessed = dict(assess(batch, settings.temperature, n_anneals=settings.n_anneals, generator=generator))
     return assessed, {place: str(reason) for poses, reason in failed for place in poses.places}
 
 
