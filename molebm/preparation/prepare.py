@@ -28,7 +28,7 @@ from molebm.preparation.ensembles import EnsembleSettings, reference_ensemble
 from molebm.preparation.scaffolds import scaffold_split
 from molebm.references.mmff import mmff_parameters
 from molebm.topology import Topology, concatenate
-from molebm.training.shards import MANIFEST, Shard, checksum, read_texts, write_shard
+from molebm.training.shards import MANIFEST, Reference, checksum, is_finite, read_texts, write_shard
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,10 +140,14 @@ def _prepare_shard(index: int, items: list[_Item], folder: Path, settings: Prepa
             kept.append(_prepare_molecule(item, settings))
         except MoleculeError as error:
             failed.append(Failed(item.name, item.source, str(error)))
-    if kept:
-        shard = _sample(kept, settings, index)
-        write_shard(path, dataclasses.replace(shard, failed=[entry._asdict() for entry in failed]))
-    return ShardDone(index, len(kept), failed)
+    sampled = _sample(kept, settings, index) if kept else []
+    for item, reference in zip((m.item for m in kept), sampled, strict=True):
+        if not is_finite(reference):
+            failed.append(Failed(item.name, item.source, "a chain fell into a singularity of the reference energy"))
+    sound = [reference for reference in sampled if is_finite(reference)]
+    if sound:
+        write_shard(path, sound, [entry._asdict() for entry in failed])
+    return ShardDone(index, len(sound), failed)
 
 
 def _prepare_molecule(item: _Item, settings: PreparationSettings) -> _Prepared:
@@ -164,23 +168,30 @@ def _prepare_molecule(item: _Item, settings: PreparationSettings) -> _Prepared:
     return _Prepared(item, mol, topology, parameters)
 
 
-def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: int) -> Shard:
+def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: int) -> list[Reference]:
     topology = concatenate([m.topology for m in molecules])
     parameters = concatenate_parameters([m.parameters for m in molecules])
     starts = torch.cat([positions_from_mol(m.mol) for m in molecules], dim=1)
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + index)
     energy_fn = MechanicalEnergy(topology, parameters)
     ensemble = reference_ensemble(energy_fn, topology, starts, settings.ensemble, generator)
-    return Shard(
-        names=[m.item.name for m in molecules],
-        smiles=[str(m.item.smiles) for m in molecules],
-        splits=[scaffold_split(m.mol) for m in molecules],
-        topology=topology,
-        positions=ensemble.positions,
-        temperatures=ensemble.temperatures,
-        energies=ensemble.energies,
-        minima=ensemble.minima,
+    widths = [m.topology.n_atoms for m in molecules]
+    samples = zip(
+        ensemble.positions.split(widths, dim=1), ensemble.energies, ensemble.minima.split(widths, dim=1), strict=True
     )
+    return [
+        Reference(
+            name=m.item.name,
+            smiles=str(m.item.smiles),
+            split=scaffold_split(m.mol),
+            topology=m.topology,
+            positions=positions,
+            temperatures=ensemble.temperatures,
+            energies=energies,
+            minima=minima,
+        )
+        for m, (positions, energies, minima) in zip(molecules, samples, strict=True)
+    ]
 
 
 def _write_manifest(folder: Path, settings: PreparationSettings, done: list[ShardDone]) -> None:

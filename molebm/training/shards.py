@@ -15,7 +15,7 @@ from torch import Tensor
 
 from molebm.errors import CheckpointError
 from molebm.models.checkpoint import load_tensors, save_tensors
-from molebm.topology import Topology, separate
+from molebm.topology import Topology, concatenate, separate
 
 MANIFEST: Final = "manifest.json"
 _TOPOLOGY: Final = "topology."
@@ -35,35 +35,24 @@ class Reference:
     minima: Tensor  # (3, N, M) Å, samples relaxed in the reference energy
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
-    """The reference ensembles of G molecules with one layout of conformers."""
+def write_shard(path: Path, references: Sequence[Reference], failed: Sequence[Mapping[str, str]] = ()) -> None:
+    """Write molecules with one layout of conformers, complete or not at all.
 
-    names: Sequence[str]
-    smiles: Sequence[str]
-    splits: Sequence[str]
-    topology: Topology
-    positions: Tensor  # (3, N, C) Å
-    temperatures: Tensor  # (C,) K
-    energies: Tensor  # (G, C) kcal/mol
-    minima: Tensor  # (3, N, M) Å
-    failed: Sequence[Mapping[str, str]] = ()  # name, source and reason of each molecule left out
-
-
-def write_shard(path: Path, shard: Shard) -> None:
-    """Write a shard, complete or not at all."""
+    `failed` gives the name, source and reason of each molecule that was left out.
+    """
     tensors = {
-        "positions": shard.positions,
-        "temperatures": shard.temperatures,
-        "energies": shard.energies,
-        "minima": shard.minima,
-        **{_TOPOLOGY + name: value for name, value in shard.topology.tensors().items()},
+        "positions": torch.cat([r.positions for r in references], dim=1),
+        "temperatures": references[0].temperatures,
+        "energies": torch.stack([r.energies for r in references]),
+        "minima": torch.cat([r.minima for r in references], dim=1),
     }
+    topology = concatenate([r.topology for r in references])
+    tensors |= {_TOPOLOGY + name: value for name, value in topology.tensors().items()}
     texts = {
-        "names": list(shard.names),
-        "smiles": list(shard.smiles),
-        "splits": list(shard.splits),
-        "failed": list(shard.failed),
+        "names": [r.name for r in references],
+        "smiles": [r.smiles for r in references],
+        "splits": [r.split for r in references],
+        "failed": list(failed),
     }
     save_tensors(path, tensors, {"texts": json.dumps(texts)})
 
@@ -126,6 +115,12 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_finite(reference: Reference) -> bool:
+    """Whether no sample fell into a singularity of the reference energy, as MMFF94's polar hydrogens can."""
+    values = (reference.positions, reference.energies, reference.minima)
+    return all(bool(torch.isfinite(value).all()) for value in values)
 
 
 def at_temperature(reference: Reference, temperature: float) -> Tensor:

@@ -1,28 +1,20 @@
 """Prepared ensembles on disk come back as they were written, or say that they are damaged."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from molebm.errors import CheckpointError
 from molebm.models.checkpoint import write_json
-from molebm.topology import concatenate
-from molebm.training.shards import MANIFEST, Shard, checksum, read_references, read_shard, write_shard
+from molebm.training.shards import MANIFEST, checksum, is_finite, read_references, read_shard, write_shard
 
 
 @pytest.fixture
 def folder(tmp_path, references):
-    shard = Shard(
-        names=[r.name for r in references],
-        smiles=[r.smiles for r in references],
-        splits=["train", "test", "train", "validation"],
-        topology=concatenate([r.topology for r in references]),
-        positions=torch.cat([r.positions for r in references], dim=1),
-        temperatures=references[0].temperatures,
-        energies=torch.stack([r.energies for r in references]),
-        minima=torch.cat([r.minima for r in references], dim=1),
-    )
+    splits = ["train", "test", "train", "validation"]
     path = tmp_path / "shard-00000.safetensors"
-    write_shard(path, shard)
+    write_shard(path, [replace(r, split=split) for r, split in zip(references, splits, strict=True)])
     write_json(tmp_path / MANIFEST, {"shards": [{"file": path.name, "sha256": checksum(path)}]})
     return tmp_path
 
@@ -52,3 +44,10 @@ def test_a_shard_that_changed_is_refused(folder):
 def test_an_unfinished_folder_says_what_to_do(tmp_path):
     with pytest.raises(CheckpointError, match="molebm prepare"):
         list(read_references(tmp_path, "train"))
+
+
+def test_a_sample_that_is_not_finite_is_noticed(references):
+    assert is_finite(references[0])
+    energies = references[0].energies.clone()
+    energies[-1] = float("nan")
+    assert not is_finite(replace(references[0], energies=energies))

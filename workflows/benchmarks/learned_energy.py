@@ -24,7 +24,7 @@ from molebm.training.evaluation import Agreement, evaluate
 from molebm.training.shards import Reference, read_references
 from molebm.units import thermal_energy
 
-SYMBOLS = dict(zip(ELEMENTS, "H C N O F Si P S Cl Br I".split(), strict=True))
+SYMBOLS = dict(zip(ELEMENTS, ["H", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"], strict=True))
 TIME_STEP = 2.0  # fs, with hydrogens of 3 amu
 BROKEN = 1.5  # times the predicted bond length
 
