@@ -361,20 +361,19 @@ INLINE void pairs(const Topology *t, const Parameters *p, Parameters *out, Block
         EACH_LANE_SUMMING(of_radius, of_depth, of_charge)
         for (int l = 0; l < LANES; l++) {
             Vector d = subtract(load(b.x + j, l), load(b.x + i, l));
-            float s = dot(d, d) + TINY;
-            float inverse = inverse_root(s);
-            float r = s * inverse;
-            float rho = r * inverse_radius, rho2 = rho * rho, rho6 = rho2 * rho2 * rho2;
+            float r2 = dot(d, d) + TINY, r = sqrtf(r2);
+            float rho = r * inverse_radius, rho2 = r2 * (inverse_radius * inverse_radius), rho6 = rho2 * rho2 * rho2;
             float buffered = rho + 0.07f, far = r + ELECTROSTATIC_BUFFER;
-            float product = 1 / (buffered * far);
-            float of_buffered = product * far, coulomb = product * buffered;
-            float near = 1.07f * of_buffered, near2 = near * near, near7 = near2 * near2 * near2 * near;
+            float product = 1 / (buffered * far * r); /* one division for three: they are slow */
+            float inverse_rho = product * (far * r), coulomb = product * (buffered * r);
+            float inverse_r = product * (buffered * far);
+            float near = 1.07f * inverse_rho, near2 = near * near, near7 = (near2 * near2) * (near2 * near);
             float of_rho7 = 1 / (rho6 * rho + 0.12f), wall = 1.12f * of_rho7;
             float shape = near7 * (wall - 2);
             partial[l] += depth * shape + charge * coulomb;
-            float slope = -7 * depth * near7 * ((wall - 2) * of_buffered + rho6 * wall * of_rho7); /* by rho */
+            float slope = -7 * depth * near7 * ((wall - 2) * inverse_rho + rho6 * wall * of_rho7); /* by rho */
             if (level >= FORCES) {
-                Vector g = scale((slope * inverse_radius - charge * coulomb * coulomb) * inverse, d);
+                Vector g = scale((slope * inverse_radius - charge * coulomb * coulomb) * inverse_r, d);
                 accumulate(b.gradient + i, l, scale(-1, g));
                 accumulate(b.gradient + j, l, g);
             }
