@@ -17,4 +17,4 @@ def conformal_p_value(score: Tensor, calibration: Tensor) -> Tensor:
     """
     ordered = calibration.sort().values
     n_at_least = len(ordered) - torch.searchsorted(ordered, score)
-    return (1 + n_at_least) / (1 + len(ordered))
+    return (1 + n_at_least).double() / (1 + len(ordered))

@@ -39,10 +39,10 @@ def stereo_mismatches(mol: Chem.Mol) -> list[str]:
         found.GetAtomWithIdx(centre).InvertChirality()
     for bond in turned:
         found.GetBondWithIdx(bond).SetStereo(_OTHER[found.GetBondWithIdx(bond).GetStereo()])
-    declared = _assigned(mol)
-    found = _assigned(found)
+    declared = _named(mol)
+    found = _named(found)
     words = [f"stereo {_label(declared, centre)}: flat, declared {_code(declared, centre)}" for centre in flat]
-    if Chem.MolToSmiles(found) != Chem.MolToSmiles(declared):
+    if _canonical(found) != _canonical(declared):
         words += [
             f"stereo {_label(declared, c)}: declared {_code(declared, c)}, is {_code(found, c)}"
             if _code(declared, c) != _code(found, c)
@@ -114,10 +114,18 @@ def _double_bonds(mol: Chem.Mol, x: Tensor) -> list[int]:
     return turned
 
 
-def _assigned(mol: Chem.Mol) -> Chem.Mol:
+def _named(mol: Chem.Mol) -> Chem.Mol:
+    """Copy with R and S given anew, and all tags kept."""
     copy = Chem.Mol(mol)
-    Chem.AssignStereochemistry(copy, cleanIt=True, force=True)
+    for atom in copy.GetAtoms():
+        atom.ClearProp("_CIPCode")
+    Chem.AssignStereochemistry(copy, cleanIt=False, force=True)
     return copy
+
+
+def _canonical(mol: Chem.Mol) -> str:
+    """Write the molecule as the tags have it, read it, and write it again: the tags that no longer matter go."""
+    return Chem.MolToSmiles(mol_from_smiles(Chem.MolToSmiles(mol)))
 
 
 def _label(mol: Chem.Mol, atom: int) -> str:
