@@ -9,7 +9,7 @@ from rdkit import Chem
 from molebm.topology import ELEMENTS
 
 _HYBRIDISATIONS: Final = (
-    Chem.HybridizationType.S,
+    Chem.HybridizationType.S,  # lone ions and bare atoms
     Chem.HybridizationType.SP,
     Chem.HybridizationType.SP2,
     Chem.HybridizationType.SP3,
@@ -24,7 +24,7 @@ def atom_features(atom: Chem.Atom, rings: Chem.RingInfo) -> tuple[int, ...]:
     return (
         _position(ELEMENTS, atom.GetAtomicNum()),
         min(max(atom.GetFormalCharge(), -2), 2) + 2,
-        _position(_HYBRIDISATIONS, atom.GetHybridization()),
+        _hybridisation(atom),
         min(atom.GetDegree(), 6),
         min(atom.GetTotalNumHs(includeNeighbors=True), 4),
         int(atom.GetIsAromatic()),
@@ -40,6 +40,11 @@ def bond_features(bond: Chem.Bond, rings: Chem.RingInfo) -> tuple[int, ...]:
         int(bond.GetIsConjugated()),
         min(rings.MinBondRingSize(bond.GetIdx()), _LARGEST_RING),
     )
+
+
+def _hybridisation(atom: Chem.Atom) -> int:
+    """Category of the hybridisation; hydrogens have none, since RDKit gives them one only when it reads them."""
+    return len(_HYBRIDISATIONS) if atom.GetAtomicNum() == 1 else _position(_HYBRIDISATIONS, atom.GetHybridization())
 
 
 def _position(known: tuple, value: object) -> int:

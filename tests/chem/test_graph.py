@@ -5,7 +5,7 @@ from math import comb
 import pytest
 import torch
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import AllChem, rdDistGeom
 
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.errors import MoleculeError
@@ -160,3 +160,14 @@ def test_concatenation_is_associative():
     once, twice = concatenate([a, b, c, d]), concatenate([concatenate([a, b]), concatenate([c, d])])
     assert once.n_molecules == twice.n_molecules
     assert all(torch.equal(tensor, twice.tensors()[name]) for name, tensor in once.tensors().items())
+
+
+@pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "C[C@H]([NH3+])C(=O)[O-]", "C/C=C/C#N", "CS(=O)(=O)c1nnc[nH]1"])
+def test_a_molecule_is_the_same_from_smiles_and_from_sdf(smiles):
+    """Hydrogens that were added and hydrogens that were read must not look different to the network."""
+    from_smiles = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    rdDistGeom.EmbedMolecule(from_smiles, randomSeed=1)
+    from_sdf = Chem.MolFromMolBlock(Chem.MolToMolBlock(from_smiles), removeHs=False)
+    expected, found = (topology_from_mol(mol).tensors() for mol in (from_smiles, from_sdf))
+    for name in ("atomic_numbers", "formal_charges", "atom_features", "bonds", "bond_features", "torsions", "pairs"):
+        assert torch.equal(found[name], expected[name]), name
