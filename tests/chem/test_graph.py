@@ -162,7 +162,9 @@ def test_concatenation_is_associative():
     assert all(torch.equal(tensor, twice.tensors()[name]) for name, tensor in once.tensors().items())
 
 
-@pytest.mark.parametrize("smiles", ["CC(=O)Nc1ccc(O)cc1", "C[C@H]([NH3+])C(=O)[O-]", "C/C=C/C#N", "CS(=O)(=O)c1nnc[nH]1"])
+@pytest.mark.parametrize(
+    "smiles", ["CC(=O)Nc1ccc(O)cc1", "C[C@H]([NH3+])C(=O)[O-]", "C/C=C/C#N", "CS(=O)(=O)c1nnc[nH]1"]
+)
 def test_a_molecule_is_the_same_from_smiles_and_from_sdf(smiles):
     """Hydrogens that were added and hydrogens that were read must not look different to the network."""
     from_smiles = Chem.AddHs(Chem.MolFromSmiles(smiles))
