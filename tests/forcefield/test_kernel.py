@@ -388,7 +388,7 @@ def test_parameters_keep_their_flags_when_they_change_type():
 @pytest.mark.slow
 @pytest.mark.skipif(not any(map(shutil.which, ("c++", "g++", "clang++"))), reason="needs a C++ compiler")
 def test_compiled_kernel_is_the_eager_kernel_for_batches_of_any_size():
-    for smiles in ([MOLECULES[0]], MOLECULES, MOLECULES[1:3]):
+    for smiles in (MOLECULES, MOLECULES[::3]):  # none or one of a kind of term would be compiled anew
         topologies, positions = zip(*(topology_and_positions(each, n_conformers=16) for each in smiles), strict=True)
         topology, x = concatenate(topologies), torch.cat(positions, dim=1).float()
         parameters = concatenate_parameters([random_parameters(each) for each in topologies]).to(dtype=torch.float32)

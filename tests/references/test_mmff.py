@@ -17,8 +17,8 @@ from molebm.topology import concatenate
 
 # What both sides lose to rounding: acos and asin within 1e-14 of ±1 are known to 1e-7 rad.
 TOLERANCE = 1e-5  # kcal/mol
-NOISE = (0.0, 0.05, 0.2)  # Å
-EVERY = 12  # the quick test takes one drug in so many
+NOISE = (0.02, 0.05, 0.2)  # Å; embedding leaves some C-O-C straight, where torsions have no value to agree on
+N_DRUGS = 12  # in the quick tests, spread over the list
 
 ODD = [  # three- and four-membered rings, linear centres, charges, hypervalent and dative drawings, cages
     "C1CC1",
@@ -63,6 +63,11 @@ def noisy_positions(mol: Chem.Mol) -> torch.Tensor:
     return start + noise * torch.tensor(NOISE, dtype=start.dtype)
 
 
+def spread(drugs: dict[str, str]) -> list[str]:
+    """Some SMILES from all over the list, for each of two tests."""
+    return list(drugs.values())[:: max(1, len(drugs) // (2 * N_DRUGS))]
+
+
 def assert_agreement(smiles: str, variant: str) -> None:
     mol = embedded(smiles)
     topology, x = topology_from_mol(mol), noisy_positions(mol)
@@ -85,8 +90,7 @@ def test_every_kind_of_term_is_that_of_rdkit(smiles, variant):
 
 @pytest.mark.parametrize("variant", ["MMFF94", "MMFF94s"])
 def test_drugs_are_those_of_rdkit(drugs, variant):
-    first = {"MMFF94": 0, "MMFF94s": EVERY // 2}[variant]
-    for smiles in list(drugs.values())[first::EVERY]:
+    for smiles in spread(drugs)[variant == "MMFF94s" :: 2]:
         assert_agreement(smiles, variant)
 
 
@@ -107,7 +111,7 @@ def test_the_variants_differ_where_nitrogen_is_delocalised():
 
 def test_a_batch_of_drugs_in_single_precision_stays_within_a_thousandth_of_its_terms(drugs):
     """float32 carries 1e-7 of the sum of the magnitudes of the terms, and a few of that must do."""
-    mols = [embedded(smiles) for smiles in list(drugs.values())[:60:EVERY]]
+    mols = [embedded(smiles) for smiles in spread(drugs)[:5]]
     topologies = [topology_from_mol(mol) for mol in mols]
     topology = concatenate(topologies)
     parameters = concatenate_parameters([mmff_parameters(m, t) for m, t in zip(mols, topologies, strict=True)])

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import numpy as np
 import torch
 from rdkit import Chem, RDLogger
 from rdkit.Chem import rdDistGeom
@@ -28,8 +29,9 @@ from molebm.references.rdkit_mmff import rdkit_mmff
 
 TOLERANCE = 1e-3  # kcal/mol
 NOISE = (0.0, 0.05, 0.1, 0.2)  # Å, one conformer each
+SHAKE = 0.02  # Å, for ETKDG leaves a C-O-C in a hundred straight, where torsions have no value to agree on
 EMBEDDING_SECONDS = 5
-MOST_ATOMS = 250
+MOST_ATOMS = 150
 BOND_TYPES = {
     "1": Chem.BondType.SINGLE,
     "2": Chem.BondType.DOUBLE,
@@ -190,6 +192,7 @@ def embedded(path: Path, n_molecules: int) -> Iterator[Entry | str]:
     """Embed as many molecules of a shuffled list of SMILES, and say why others were left out."""
     lines = path.read_text().splitlines()
     random.Random(0).shuffle(lines)
+    generator = np.random.default_rng(0)
     settings = rdDistGeom.ETKDGv3()
     settings.randomSeed = 1
     settings.timeout = EMBEDDING_SECONDS
@@ -201,10 +204,17 @@ def embedded(path: Path, n_molecules: int) -> Iterator[Entry | str]:
         elif rdDistGeom.EmbedMolecule(mol, settings) < 0:
             yield "not embedded"
         else:
+            shake(mol.GetConformer(), generator)
             yield Entry(name, mol, None)
             n_molecules -= 1
         if n_molecules == 0:
             return
+
+
+def shake(conformer: Chem.Conformer, generator: np.random.Generator) -> None:
+    """Move every atom a little."""
+    positions = conformer.GetPositions()
+    conformer.SetPositions(positions + generator.normal(scale=SHAKE, size=positions.shape))
 
 
 if __name__ == "__main__":
