@@ -17,14 +17,13 @@
 #define LANES 16
 #define ROW (3 * LANES) /* x, y and z of one atom in every lane */
 #define HARMONICS 6
-#define PAIRS_PER_SUM 32 /* terms added in single precision before double takes over */
+#define PAIRS_PER_SUM 32 /* pairs added in single precision before double takes over */
 
 #if defined(_MSC_VER)
 #define INLINE static __forceinline
 #define EXPORT __declspec(dllexport)
 #define EACH_LANE
 #define EACH_LANE_SUMMING(...)
-#define restrict __restrict
 #else
 #define INLINE static inline __attribute__((always_inline))
 #define EXPORT __attribute__((visibility("default")))
@@ -445,9 +444,14 @@ INLINE void evaluate(const Topology *t, const Parameters *p, const float *x, int
 static void evaluate_anywhere(ARGUMENTS) EVALUATE_AS_FAR_AS_ASKED
 
 #if defined(__x86_64__) && defined(__GNUC__)
+#define AVX512 "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"
+#if defined(__clang__)
+#define WIDE AVX512
+#else
+#define WIDE AVX512 ",prefer-vector-width=512"
+#endif
 __attribute__((target("avx2,fma"))) static void evaluate_avx2(ARGUMENTS) EVALUATE_AS_FAR_AS_ASKED
-__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512"))) static void
-evaluate_avx512(ARGUMENTS) EVALUATE_AS_FAR_AS_ASKED
+__attribute__((target(WIDE))) static void evaluate_avx512(ARGUMENTS) EVALUATE_AS_FAR_AS_ASKED
 #endif
 
 /* Energies (G, C); with `forces` (3, N, C) also -dE/dx times `weight` (G, C) or one; with `out` also the
