@@ -46,24 +46,25 @@ def baoab(
     """
     half = time_step / 2  # fs
     kept = math.exp(-friction * 1e-3 * time_step)  # fraction of the velocity that survives O
+    per_mass = (ACCELERATION / masses)[:, None]  # (N, 1) Å²/fs² per kcal/mol
     degrees_of_freedom = 3 * topology.atoms_per_molecule()[:, None]  # (G, 1)
 
     def init(positions: Tensor) -> DynamicsState:
         return DynamicsState(positions.detach(), *energy_and_forces(energy_fn, positions), torch.zeros_like(positions))
 
     def step(state: DynamicsState, kT: float | Tensor, generator: Generator) -> tuple[DynamicsState, BaoabInfo]:
-        per_mass = (ACCELERATION / masses).to(state.positions)[:, None]  # (N, 1) Å²/fs² per kcal/mol
-        thermal = ((1 - kept**2) * per_mass * over_atoms(kT, topology)).sqrt_()  # (N, 1 or C) Å/fs
+        per_atom = per_mass.to(state.positions)
+        thermal = per_atom.sqrt() * ((1 - kept**2) * over_atoms(kT, topology)) ** 0.5  # (N, 1 or C) Å/fs
         noise = torch.empty_like(state.velocities).normal_(generator=generator).mul_(thermal)
 
-        v = torch.addcmul(state.velocities, state.forces, per_mass, value=half)  # B
+        v = torch.addcmul(state.velocities, state.forces, per_atom, value=half)  # B
         x = torch.add(state.positions, v, alpha=half)  # A
         v.mul_(kept).add_(noise)  # O
         x.add_(v, alpha=half)  # A
         energy, forces = energy_and_forces(energy_fn, x)
-        v.addcmul_(forces, per_mass, value=half)  # B
+        v.addcmul_(forces, per_atom, value=half)  # B
 
-        twice_kinetic = topology.sum_atoms(v.square().sum(0).div_(per_mass))  # (G, C) kcal/mol
+        twice_kinetic = topology.sum_atoms(v.square().sum(0).div_(per_atom))  # (G, C) kcal/mol
         temperature = twice_kinetic / (degrees_of_freedom * BOLTZMANN)
         return DynamicsState(x, energy, forces, v), BaoabInfo(temperature)
 

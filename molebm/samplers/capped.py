@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from molebm.forcefield.energy import EnergyFn, EnergyForces, energy_and_forces
@@ -27,7 +26,7 @@ class CappedForces:
     def energy_and_forces(self, positions: Tensor) -> EnergyForces:
         """Evaluate the energy, and the forces after the cap."""
         energy, forces = energy_and_forces(self.energy_fn, positions)
-        length = torch.linalg.vector_norm(forces, dim=0)  # (N, C)
+        length = forces.square().sum(0).sqrt_()  # (N, C)
         return EnergyForces(energy, forces * (self.max_force / length).clamp(max=1))
 
 

@@ -6,12 +6,17 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from molebm.forcefield.energy import EnergyFn, energy_and_forces
+from molebm.forcefield.energy import EnergyFn
+from molebm.samplers.rows import Rows, evaluate, gather, rows_of, scatter
 from molebm.topology import Topology
 
 SUFFICIENT_DECREASE = 1e-4  # of the decrease that the slope promises; Nocedal and Wright, section 3.1
 FIRST_SCALE = 1e-3  # Å²/(kcal/mol), the inverse of a bond's curvature, until there is a measured one
 SHORTEST_STEP = 1e-5  # fraction of the quasi-Newton step below which a conformer is given up
+LONGEST_STEP = 64  # of the same, where the energy curves down and the scale is too small
+ROUNDING = 32  # units in the last place of the energy, and of 1 kcal/mol per atom, that are not a rise
+CHECK_EVERY = 10  # steps on a GPU, which has to wait, between looking who is still at work
+WORTH_SHRINKING = 0.8  # fraction of the rows at work below which the others are dropped
 
 
 class Minimum(NamedTuple):
@@ -19,7 +24,6 @@ class Minimum(NamedTuple):
 
     positions: Tensor  # (3, N, C) Å
     energy: Tensor  # (G, C) kcal/mol
-    forces: Tensor  # (3, N, C) kcal/mol/Å
     max_force: Tensor  # (G, C) kcal/mol/Å, length of the largest force on an atom
     converged: Tensor  # (G, C) bool, max_force is within the tolerance
     steps: Tensor  # (G, C) int64, energy evaluations after the first that each conformer took
@@ -28,9 +32,23 @@ class Minimum(NamedTuple):
 class _Pair(NamedTuple):
     """A step and what it taught of the curvature; zero where a conformer did not move."""
 
-    step: Tensor  # (3, N, C) Å
-    change: Tensor  # (3, N, C) kcal/mol/Å, of the gradient
-    weight: Tensor  # (G, C) 1/(step·change), 0 where the pair teaches nothing
+    step: Tensor  # (R, D) Å
+    change: Tensor  # (R, D) kcal/mol/Å, of the gradient
+    weight: Tensor  # (R, 1) 1/(step·change), 0 where the pair teaches nothing
+
+
+class _Descent(NamedTuple):
+    """R conformers on their way down."""
+
+    positions: Tensor  # (R, D) Å
+    forces: Tensor  # (R, D) kcal/mol/Å
+    energy: Tensor  # (R, 1) kcal/mol
+    max_force: Tensor  # (R, 1) kcal/mol/Å
+    fraction: Tensor  # (R, 1) of the quasi-Newton step that is tried; more than 1 where the energy curves down
+    scale: Tensor  # (R, 1) Å²/(kcal/mol), the inverse Hessian where the pairs say nothing
+    n_atoms: Tensor  # (R, 1) int64
+    steps: Tensor  # (R, 1) int64
+    active: Tensor  # (R, 1) bool
 
 
 def minimise(
@@ -41,16 +59,19 @@ def minimise(
     force_tolerance: float = 0.05,
     max_steps: int = 1000,
     max_displacement: float = 0.2,
-    history: int = 6,
+    history: int = 8,
 ) -> Minimum:
     """Minimise every conformer of every molecule by L-BFGS, in one batch but independently.
 
     One evaluation per step serves all: a conformer whose energy rose stays where it was and tries a shorter
-    step while its neighbours go on, and one that has converged rests. A conformer that starts at a non-finite
-    energy, or cannot go down any more, is returned as not converged where it stands.
+    step while its neighbours go on. Conformers that have converged are dropped, but the energy is asked for
+    all molecules as long as one is at work: give molecules of similar size together. A conformer that starts
+    at a non-finite energy, or cannot go down any more, is returned as not converged where it stands.
 
     Parameters
     ----------
+    energy_fn
+        Asked for any number of conformers up to C.
     positions
         (3, N, C) Å.
     force_tolerance
@@ -66,76 +87,114 @@ def minimise(
     ----------
     Liu and Nocedal, Math. Program. 45, 503 (1989).
     """
-    check_every = 1 if positions.device.type == "cpu" else 10  # asking a GPU makes it wait
-    positions = positions.detach()
-    energy, forces = energy_and_forces(energy_fn, positions)
-    max_force = _largest(topology, forces)  # (G, C)
-    active = (max_force > force_tolerance) & energy.isfinite() & max_force.isfinite()
-    steps = torch.zeros_like(energy, dtype=torch.int64)
-    fraction = torch.ones_like(energy)  # of the quasi-Newton step
-    scale = torch.full_like(energy, FIRST_SCALE)
+    background = positions = positions.detach()
+    shape = (topology.n_molecules, positions.shape[-1])
+    all_rows = rows = rows_of(
+        topology, torch.arange(shape[0]).to(positions.device).repeat_interleave(shape[1]), shape[1]
+    )
+    now = done = _begin(energy_fn, topology, rows, positions, force_tolerance)
+    origin = rows.place  # row in `done` of each row in `now`
     pairs: deque[_Pair] = deque(maxlen=history)
-    slack = 32 * torch.finfo(energy.dtype).eps
-
+    check_every = 1 if positions.device.type == "cpu" else CHECK_EVERY
     for n in range(max_steps):
-        if n % check_every == 0 and not bool(active.any()):
-            break
-        direction = _quasi_newton(topology, pairs, scale, forces)
-        length = fraction * (max_displacement / _largest(topology, direction)).clamp(max=1)  # (G, C)
-        promised = length * _dot(topology, forces, direction)  # kcal/mol
-        trial = torch.addcmul(positions, direction, length[topology.molecule])
-        trial_energy, trial_forces = energy_and_forces(energy_fn, trial)
-
-        highest = energy - SUFFICIENT_DECREASE * promised + slack * (1 + energy.abs())
-        accepted = active & trial_energy.isfinite() & (trial_energy <= highest)
-        atoms = accepted[topology.molecule]  # (N, C)
-        rise = trial_energy - energy + promised  # above the tangent; positive wherever a step is rejected
-        shorter = (promised / (2 * rise)).clamp(0.1, 0.5).nan_to_num(nan=0.1)  # minimum of the parabola
-        fraction = torch.where(accepted, 1.0, fraction * shorter)
-
-        moved = torch.where(atoms, trial, positions)
-        forces_there = torch.where(atoms, trial_forces, forces)
-        pair, scale = _learn(topology, moved - positions, forces - forces_there, scale)
+        if n % check_every == 0:
+            n_active = int(now.active.sum())
+            if n_active == 0:
+                break
+            if n_active <= WORTH_SHRINKING * len(origin):
+                done = _merge(done, origin, now)
+                at_work = now.active.flatten().nonzero().flatten()
+                now, origin = _Descent(*(value[at_work] for value in now)), origin[at_work]
+                pairs = deque((_Pair(*(value[at_work] for value in pair)) for pair in pairs), maxlen=history)
+                molecule = rows.molecule[at_work]
+                most = int(torch.bincount(molecule).max())  # conformers of one molecule
+                rows, background = rows_of(topology, molecule, most), positions[..., :most]
+        direction = _quasi_newton(pairs, now.scale, now.forces)
+        longest = max_displacement / _largest(direction)
+        length = torch.minimum(now.fraction * longest.clamp(max=1), longest)
+        trial = torch.addcmul(now.positions, direction, length)
+        energy, forces = evaluate(energy_fn, rows, trial, background)
+        now, pair = _judge(now, length * direction, energy, forces, force_tolerance)
         pairs.append(pair)
-        positions, forces = moved, forces_there
-        energy = torch.where(accepted, trial_energy, energy)
-        max_force = _largest(topology, forces)
-        steps += active
-        active = active & (max_force > force_tolerance) & (fraction > SHORTEST_STEP)
 
-    return Minimum(positions, energy, forces, max_force, max_force <= force_tolerance, steps)
+    done = _merge(done, origin, now)
+    energy, max_force, steps = (value.view(shape) for value in (done.energy, done.max_force, done.steps))
+    found = scatter(all_rows, done.positions, positions)
+    return Minimum(found, energy, max_force, max_force <= force_tolerance, steps)
 
 
-def _quasi_newton(topology: Topology, pairs: deque[_Pair], scale: Tensor, forces: Tensor) -> Tensor:
+def _begin(energy_fn: EnergyFn, topology: Topology, rows: Rows, positions: Tensor, force_tolerance: float) -> _Descent:
+    x = gather(rows, positions)
+    energy, forces = evaluate(energy_fn, rows, x, positions)
+    max_force = _largest(forces)
+    sound = energy.isfinite() & max_force.isfinite()
+    ones = torch.ones_like(energy)
+    return _Descent(
+        positions=x,
+        forces=torch.where(sound, forces, 0.0),  # what is lost stays where it is
+        energy=energy,
+        max_force=max_force,
+        fraction=ones,
+        scale=FIRST_SCALE * ones,
+        n_atoms=topology.atoms_per_molecule()[rows.molecule, None],
+        steps=torch.zeros_like(energy, dtype=torch.int64),
+        active=sound & (max_force > force_tolerance),
+    )
+
+
+def _judge(
+    now: _Descent, step: Tensor, energy: Tensor, forces: Tensor, force_tolerance: float
+) -> tuple[_Descent, _Pair]:
+    """Keep the step where the energy fell enough, and learn the curvature from it."""
+    max_force = _largest(forces)
+    promised = _dot(now.forces, step)  # kcal/mol, by the slope
+    rounding = ROUNDING * torch.finfo(energy.dtype).eps * (now.energy.abs() + now.n_atoms)
+    enough = energy <= now.energy - SUFFICIENT_DECREASE * promised + rounding
+    accepted = now.active & enough & (energy > -torch.inf) & (max_force < torch.inf)  # nan and inf fail one of them
+    rise = energy - now.energy + promised  # above the tangent, on which a parabola is laid
+    shorter = (promised / (2 * rise)).clamp(0.1, 0.5).nan_to_num(nan=0.1)
+    kept = accepted.to(step.dtype)  # a factor, which is several times faster than where
+    step = step * kept
+    change = (now.forces - forces).nan_to_num_() * kept
+    curvature, squared_change = _dot(step, change), _dot(change, change)
+    useful = curvature > 1e-8 * squared_change
+    longer = torch.where(useful, 1.0, (2 * now.fraction).clamp(max=LONGEST_STEP))
+    max_force = torch.where(accepted, max_force, now.max_force)
+    after = _Descent(
+        positions=now.positions + step,
+        forces=now.forces - change,
+        energy=torch.where(accepted, energy, now.energy),
+        max_force=max_force,
+        fraction=torch.where(accepted, longer, now.fraction * shorter),
+        scale=torch.where(useful, curvature / squared_change, now.scale),
+        n_atoms=now.n_atoms,
+        steps=now.steps + now.active,
+        active=now.active & (max_force > force_tolerance) & (now.fraction > SHORTEST_STEP),
+    )
+    return after, _Pair(step, change, torch.where(useful, 1 / curvature, 0.0))
+
+
+def _quasi_newton(pairs: deque[_Pair], scale: Tensor, forces: Tensor) -> Tensor:
     """Multiply the forces by the inverse Hessian that the pairs describe: the two-loop recursion."""
     direction = forces.clone()
     weights = []
     for pair in reversed(pairs):
-        weights.append(pair.weight * _dot(topology, pair.step, direction))
-        direction.addcmul_(pair.change, weights[-1][topology.molecule], value=-1)
-    direction.mul_(scale[topology.molecule])
+        weights.append(pair.weight * _dot(pair.step, direction))
+        direction.addcmul_(pair.change, weights[-1], value=-1)
+    direction.mul_(scale)
     for pair in pairs:
-        correction = weights.pop() - pair.weight * _dot(topology, pair.change, direction)
-        direction.addcmul_(pair.step, correction[topology.molecule])
+        direction.addcmul_(pair.step, weights.pop() - pair.weight * _dot(pair.change, direction))
     return direction
 
 
-def _learn(topology: Topology, step: Tensor, change: Tensor, scale: Tensor) -> tuple[_Pair, Tensor]:
-    """Keep a step that met positive curvature, and take from it the scale of the inverse Hessian."""
-    curvature = _dot(topology, step, change)
-    squared_change = _dot(topology, change, change)
-    useful = curvature > 1e-8 * squared_change
-    weight = torch.where(useful, 1 / curvature, 0.0)
-    return _Pair(step, change, weight), torch.where(useful, curvature / squared_change, scale)
+def _merge(done: _Descent, origin: Tensor, now: _Descent) -> _Descent:
+    return _Descent(*(before.index_copy(0, origin, after) for before, after in zip(done, now, strict=True)))
 
 
-def _dot(topology: Topology, a: Tensor, b: Tensor) -> Tensor:
-    """Inner product over the coordinates of each conformer of each molecule, (G, C)."""
-    return topology.sum_atoms((a * b).sum(0))
+def _dot(a: Tensor, b: Tensor) -> Tensor:
+    return (a * b).sum(1, keepdim=True)  # (R, 1)
 
 
-def _largest(topology: Topology, vectors: Tensor) -> Tensor:
-    """Length of the longest atomic vector of each conformer of each molecule, (G, C)."""
-    lengths = vectors.square().sum(0).sqrt_()  # (N, C); vector_norm over a leading axis is 70 times slower
-    longest = lengths.new_zeros((topology.n_molecules, lengths.shape[1]))
-    return longest.scatter_reduce(0, topology.molecule[:, None].expand_as(lengths), lengths, "amax")
+def _largest(vectors: Tensor) -> Tensor:
+    """Length of the longest atomic vector of each row, (R, 1)."""
+    return vectors.view(len(vectors), 3, -1).square().sum(1).amax(1, keepdim=True).sqrt()

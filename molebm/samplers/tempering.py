@@ -45,7 +45,7 @@ def geometric_temperatures(low: float, high: float, n: int) -> Tensor:
 
 
 def parallel_tempering(
-    sampler: Sampler[ReplicaState, I], topology: Topology, *, n_temperatures: int, steps_per_swap: int = 1
+    sampler: Sampler[ReplicaState, I], topology: Topology, *, n_temperatures: int, steps_per_swap: int = 10
 ) -> Sampler[TemperingState[ReplicaState], TemperingInfo[I]]:
     r"""Run `sampler` at every temperature and swap configurations between neighbouring ones.
 

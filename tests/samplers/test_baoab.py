@@ -28,7 +28,7 @@ def test_positions_of_a_harmonic_oscillator_are_exact_at_any_stable_step(make_to
 def test_masses_change_the_motion_but_not_the_distribution(make_topology, harmonic, generator):
     topology, masses, k = make_topology(3), torch.tensor([1.008, 3.0, 15.999]), 500.0
     sampler = baoab(harmonic(topology, k), topology, masses=masses, time_step=2.0, friction=100.0)
-    state = sampler.init(torch.zeros(3, 3, 4000))
+    state = sampler.init(torch.zeros(3, 3, 2000))
     *_, (state, _) = sample(sampler, state, kT=KT, n_steps=150, generator=generator)
     standard_error = (2 / state.positions[:, 0].numel()) ** 0.5
     variance = state.positions.square().mean((0, 2)) * k / KT  # (3,) one per mass

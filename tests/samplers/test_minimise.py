@@ -37,7 +37,7 @@ def test_minimum_of_an_ill_conditioned_quadratic_is_the_analytic_one(make_topolo
     assert minimum.converged.all()
     assert (minimum.max_force <= 1e-3).all()
     torch.testing.assert_close(minimum.positions, centre[..., None].expand_as(start), atol=1e-3 / 0.1, rtol=0)
-    assert energy_fn.n < 600
+    assert energy_fn.n < 500
 
 
 def test_curved_valley_is_followed_to_its_end(make_topology, generator):
@@ -48,10 +48,10 @@ def test_curved_valley_is_followed_to_its_end(make_topology, generator):
     assert minimum.converged.all()
     lowest = torch.tensor([1.0, 1, 0])[:, None, None].expand(3, 1, 32)
     torch.testing.assert_close(minimum.positions, lowest, atol=5e-3, rtol=0)
-    assert energy_fn.n < 200
+    assert energy_fn.n < 100
 
 
-def test_reported_energy_forces_and_steps_are_those_of_the_positions(make_topology, double_well, generator):
+def test_reported_energy_force_and_steps_are_those_of_the_positions(make_topology, double_well, generator):
     topology = make_topology(2, 1)
     energy_fn = Counted(double_well(topology, 5.0))
     start = torch.randn(3, 3, 6, generator=generator)
@@ -59,7 +59,6 @@ def test_reported_energy_forces_and_steps_are_those_of_the_positions(make_topolo
     assert minimum.steps.max() == energy_fn.n - 1
     energy, forces = energy_and_forces(energy_fn, minimum.positions)
     torch.testing.assert_close(minimum.energy, energy)
-    torch.testing.assert_close(minimum.forces, forces)
     torch.testing.assert_close(minimum.max_force[1], forces[:, 2].norm(dim=0))
     torch.testing.assert_close(minimum.max_force[0], forces[:, :2].norm(dim=0).amax(0))
     assert (minimum.energy <= energy_fn(start)).all()
@@ -71,6 +70,14 @@ def test_each_conformer_goes_to_the_well_it_starts_in(make_topology, double_well
     minimum = minimise(double_well(topology, 5.0), topology, start)
     assert minimum.converged.all()
     assert torch.equal(minimum.positions[0, 0].sign(), torch.tensor([-1.0, -1, 1, 1]))
+
+
+def test_start_near_the_top_of_a_barrier_is_left_in_few_steps(make_topology, double_well):
+    """The energy curves down there, so the curvature says nothing of the length of the step."""
+    topology = make_topology(1)
+    start = torch.tensor([-0.02, 0.05]).view(1, 1, 2) * torch.tensor([1.0, 0, 0]).view(3, 1, 1)
+    minimum = minimise(double_well(topology, 5.0), topology, start)
+    assert minimum.converged.all() and (minimum.steps < 25).all()
 
 
 def test_minimum_does_not_depend_on_the_company(make_topology, generator):
@@ -135,6 +142,31 @@ def test_minimum_is_left_alone(make_topology, harmonic):
     energy_fn = Counted(harmonic(topology, 100.0))
     minimum = minimise(energy_fn, topology, torch.zeros(3, 2, 3))
     assert minimum.converged.all() and energy_fn.n == 1 and (minimum.steps == 0).all()
+
+
+def test_steps_run_out_without_losing_what_was_gained(make_topology, generator):
+    """Two of the conformers converge at once and are dropped; the rest are stopped on the way."""
+    topology = make_topology(2)
+    energy_fn = Counted(rosenbrock(topology))
+    start = torch.randn(3, 2, 8, generator=generator)
+    start[:, :, 2:4] = torch.tensor([1.0, 1, 0])[:, None, None]
+    minimum = minimise(energy_fn, topology, start, max_steps=7)
+    assert energy_fn.n == 8
+    assert minimum.steps.tolist() == [[7, 7, 0, 0, 7, 7, 7, 7]]
+    assert torch.equal(minimum.converged, minimum.steps == 0)
+    torch.testing.assert_close(minimum.energy, energy_fn(minimum.positions))
+    assert (minimum.energy <= energy_fn(start)).all()
+
+
+@pytest.mark.gpu
+def test_minimiser_runs_on_a_gpu(make_topology, generator):
+    topology = make_topology(2, 3)
+    start = torch.randn(3, 5, 4, generator=generator)
+    here = minimise(rosenbrock(topology), topology, start)
+    topology = topology.to("cuda")
+    there = minimise(rosenbrock(topology), topology, start.to("cuda"))
+    assert there.converged.all() and there.positions.device.type == "cuda"
+    torch.testing.assert_close(there.energy.cpu(), here.energy, atol=1e-3, rtol=0)
 
 
 def test_starting_positions_are_not_written_to(make_topology, harmonic):

@@ -33,7 +33,7 @@ def tempered_mala(energy_fn, topology):
 
 
 def tempered_baoab(energy_fn, topology):
-    return parallel_tempering(baoab_by_itself(energy_fn, topology), topology, n_temperatures=2)
+    return parallel_tempering(baoab_by_itself(energy_fn, topology), topology, n_temperatures=2, steps_per_swap=1)
 
 
 @pytest.fixture(params=[sgld_with_a_cap, mala_by_itself, baoab_by_itself, tempered_mala, tempered_baoab])
