@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import torch
 from torch import Tensor
 
 from molebm.forcefield.energy import EnergyFn, EnergyForces, energy_and_forces
@@ -42,8 +41,7 @@ def relax(energy_fn: EnergyFn, topology: Topology, positions: Tensor) -> Minimum
 def relax_atoms(energy_fn: EnergyFn, topology: Topology, positions: Tensor, movable: Tensor) -> Tensor:
     """Relax the atoms that `movable` (N,) names and hold the others; returns positions (3, N, C) Å."""
     held = PartlyHeld(energy_fn, movable)
-    moved = minimise(held, topology, positions, force_tolerance=FORCE_TOLERANCE, max_steps=HYDROGEN_STEPS).positions
-    return torch.where(movable[:, None], moved, positions)
+    return minimise(held, topology, positions, force_tolerance=FORCE_TOLERANCE, max_steps=HYDROGEN_STEPS).positions
 
 
 def strain_score(excess: Tensor, topology: Topology, temperature: float) -> Tensor:

@@ -56,7 +56,7 @@ def stereo_mismatches(mol: Chem.Mol) -> list[str]:
 def as_declared(mol: Chem.Mol, smiles: str) -> Chem.Mol:
     """Return the molecule of the SMILES, with the coordinates and the order of atoms of `mol`.
 
-    Where symmetry leaves a choice, the one whose stereo agrees with the coordinates is taken.
+    Stereo is not looked at here; where symmetry leaves a choice of order, any is taken.
 
     Raises
     ------
@@ -66,11 +66,8 @@ def as_declared(mol: Chem.Mol, smiles: str) -> Chem.Mol:
         If it is of another molecule.
     """
     whole = Chem.AddHs(mol_from_smiles(smiles))
-    spatial = Chem.Mol(mol)
-    Chem.AssignStereochemistryFrom3D(spatial)
-    places: tuple[int, ...] = ()
-    if whole.GetNumAtoms() == spatial.GetNumAtoms() and whole.GetNumBonds() == spatial.GetNumBonds():
-        places = spatial.GetSubstructMatch(whole, useChirality=True) or spatial.GetSubstructMatch(whole)
+    same_size = whole.GetNumAtoms() == mol.GetNumAtoms() and whole.GetNumBonds() == mol.GetNumBonds()
+    places = mol.GetSubstructMatch(whole) if same_size else ()
     if not places:
         raise StereoError(
             f"the declared {smiles!r} is another molecule, {Chem.MolToSmiles(Chem.RemoveAllHs(mol))!r} was found; "

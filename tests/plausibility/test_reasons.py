@@ -2,6 +2,7 @@ import re
 
 import numpy as np
 import pytest
+from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 
 from molebm.plausibility import score
@@ -26,6 +27,7 @@ def test_bent_angle_is_named_first():
 
 def test_twisted_amide_is_named_first_by_its_heavy_atoms():
     mol = embedded("CNC=O")
+    mol = Chem.RenumberAtoms(mol, [0, 1, 2, 3, 7, 4, 5, 6, 8])  # one hydrogen of the nitrogen before the others
     rdMolTransforms.SetDihedralDeg(mol.GetConformer(), 0, 1, 2, 3, 90)
     assert worst(mol).startswith("torsion C0-N1-C2-O3 90°, expected ")
 
@@ -46,6 +48,12 @@ def test_clash_names_the_contact():
     distance = np.linalg.norm(np.diff(mol.GetConformer().GetPositions()[[int(first), int(second)]], axis=0))
     assert float(told) == pytest.approx(distance, abs=0.05)
     assert distance < 2.0
+
+
+def test_reasons_are_of_the_right_molecule(alanine):
+    mols = [embedded("CCO"), stretched(alanine, 4, 6, 0.3), stretched(embedded("c1ccccc1O"), 5, 6, 0.3)]
+    told = score(mols, energy="mmff94").reasons
+    assert [words[:10] for words in told] == ["", "bond C4-C6", "bond C5-O6"]
 
 
 def test_relaxed_structure_gives_no_reasons(alanine):
