@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define VERSION 1 /* of the structures below; native.py refuses another */
+#define VERSION 2 /* of what native.py calls; it refuses another */
 #define LANES 16
 #define ROW (3 * LANES) /* x, y and z of one atom in every lane */
 #define HARMONICS 6
@@ -473,6 +473,26 @@ EXPORT int molebm_evaluate(const Topology *t, const Parameters *p, const float *
 #endif
         evaluate_anywhere(t, p, x, C, weight, scratch, energy, forces, out);
     free(memory);
+    return 0;
+}
+
+/* Count the atoms of a table of terms (rows, terms) from the first atom of their molecule, and find the first
+ * term of each molecule; `start` (G+1) comes zeroed. Returns 0, or 1 if the terms are not in the order of their
+ * molecules or reach out of them. */
+EXPORT int molebm_localise(const int64_t *molecule, const int32_t *atom_start, int64_t n_molecules,
+                           const int64_t *table, int64_t rows, int64_t terms, int32_t *local, int32_t *start) {
+    int64_t current = 0;
+    for (int64_t n = 0; n < terms; n++) {
+        if (table[n] < 0 || table[n] >= atom_start[n_molecules] || molecule[table[n]] < current) return 1;
+        current = molecule[table[n]];
+        for (int64_t row = 0; row < rows; row++) {
+            int64_t atom = table[row * terms + n];
+            if (atom < atom_start[current] || atom >= atom_start[current + 1]) return 1;
+            local[row * terms + n] = (int32_t)(atom - atom_start[current]);
+        }
+        start[current + 1]++;
+    }
+    for (int64_t m = 0; m < n_molecules; m++) start[m + 1] += start[m];
     return 0;
 }
 

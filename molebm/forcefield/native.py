@@ -17,14 +17,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from molebm.errors import RequestError
 from molebm.forcefield.energy import EnergyForces
 from molebm.forcefield.kernel import pair_charges
 from molebm.forcefield.parameters import Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
-_VERSION: Final = 1  # of the structures below, as in native.c
+_VERSION: Final = 2  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
+_ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
 _COLUMNS: Final = {  # what the C code reads, and the terms whose columns they are
     "bond_k": "bonds",
     "bond_length": "bonds",
@@ -55,6 +57,7 @@ class _Columns(ctypes.Structure):
 class NativeTerms:
     """A topology and its parameters as the C code reads them."""
 
+    library: ctypes.CDLL
     structure: _Topology
     indices: tuple[Tensor, ...]  # int32, what the structure points into
     columns: tuple[Tensor, ...]  # float32, the parameters when they were bound
@@ -71,8 +74,12 @@ def _library() -> ctypes.CDLL | None:
     if spec is None or spec.origin is None:
         return None
     library = ctypes.CDLL(spec.origin)
-    library.molebm_evaluate.argtypes = [ctypes.c_void_p] * 3 + [ctypes.c_int64] + [ctypes.c_void_p] * 4
-    return library if library.molebm_version() == _VERSION else None
+    if library.molebm_version() != _VERSION:
+        return None
+    pointer, count = ctypes.c_void_p, ctypes.c_int64
+    library.molebm_evaluate.argtypes = [pointer, pointer, pointer, count, pointer, pointer, pointer, pointer]
+    library.molebm_localise.argtypes = [pointer, pointer, count, pointer, count, count, pointer, pointer]
+    return library
 
 
 def can_run(topology: Topology, parameters: Parameters) -> bool:
@@ -101,39 +108,45 @@ def bind(topology: Topology, parameters: Parameters) -> NativeTerms:
 
     Raises
     ------
+    RequestError
+        If the extension is not there.
     ValueError
         If terms are not in the order of their molecules or reach out of them, or if there is
         not one column of parameters for each term.
     """
+    library = _library()
+    if library is None:
+        raise RequestError("the native kernel was not built; install with a C compiler, or use backend='torch'")
     n_terms = {kind: getattr(topology, kind).shape[1] for kind in _KINDS}
+    linear = parameters.angle_linear.to(torch.uint8).contiguous()
     bound = columns(topology, parameters)
-    kinds = {**_COLUMNS, "angle_linear": "angles"}
-    for (name, kind), column in zip(kinds.items(), (*bound, parameters.angle_linear), strict=True):
-        if column.shape[-1] != n_terms[kind]:
-            raise ValueError(f"{name} has {column.shape[-1]} columns for the {n_terms[kind]} {kind} of the topology")
+    for name, column in (*zip(_COLUMNS, bound, strict=True), ("angle_linear", linear)):
+        kind = _COLUMNS.get(name, "angles")
+        if column.numel() != _ROWS.get(name, 1) * n_terms[kind]:
+            raise ValueError(f"{name} is {tuple(column.shape)} for the {n_terms[kind]} {kind} of the topology")
 
-    counts = topology.atoms_per_molecule()
-    indices = {"atoms_start": _starts(counts), "angle_bonds": topology.angle_bonds}
-    sound = [topology.molecule.diff() >= 0, topology.angle_bonds >= 0, topology.angle_bonds < n_terms["bonds"]]
+    molecule, angle_bonds = topology.molecule.contiguous(), topology.angle_bonds.int().contiguous()
+    atoms_start = torch.cat([molecule.new_zeros(1), topology.atoms_per_molecule().cumsum(0)]).int()
+    in_order = len(atoms_start) == topology.n_molecules + 1 and bool((molecule.diff() >= 0).all())
+    in_order &= bool(((angle_bonds >= 0) & (angle_bonds < n_terms["bonds"])).all())
+    indices = {"atoms_start": atoms_start, "angle_bonds": angle_bonds, "angle_linear": linear}
     for kind in _KINDS:
-        table = getattr(topology, kind)
-        molecule = topology.molecule[table[0]]
-        indices[kind] = table - indices["atoms_start"][molecule]
-        indices[f"{kind}_start"] = _starts(torch.bincount(molecule, minlength=topology.n_molecules))
-        sound += [molecule.diff() >= 0, indices[kind] >= 0, indices[kind] < counts[molecule]]
-    if not all(bool(check.all()) for check in sound):
+        table = getattr(topology, kind).contiguous()
+        local, start = torch.empty_like(table, dtype=torch.int32), torch.zeros_like(atoms_start)
+        of_atoms = (molecule.data_ptr(), atoms_start.data_ptr(), topology.n_molecules)
+        of_terms = (table.data_ptr(), *table.shape, local.data_ptr(), start.data_ptr())
+        in_order = in_order and not library.molebm_localise(*of_atoms, *of_terms)
+        indices |= {kind: local, f"{kind}_start": start}
+    if not in_order:
         raise ValueError("atoms and terms must come in the order of their molecules; join topologies by concatenate")
-
-    kept = {name: table.int().contiguous() for name, table in indices.items()}
-    kept["angle_linear"] = parameters.angle_linear.to(torch.uint8).contiguous()
     structure = _Topology(
         n_molecules=topology.n_molecules,
         n_atoms=topology.n_atoms,
-        largest=max(counts.tolist(), default=0),
+        largest=max(atoms_start.diff().tolist(), default=0),
         **{f"n_{kind}": n for kind, n in n_terms.items()},
-        **{name: table.data_ptr() for name, table in kept.items()},
+        **{name: table.data_ptr() for name, table in indices.items()},
     )
-    return NativeTerms(structure, tuple(kept.values()), bound)
+    return NativeTerms(library, structure, tuple(indices.values()), bound)
 
 
 def energy(terms: NativeTerms, positions: Tensor) -> Tensor:
@@ -196,8 +209,7 @@ def _evaluate(
     positions = positions.contiguous()  # kept by name: the C code reads what these hold
     weight = weight.contiguous() if weight is not None else None
     energies = torch.empty((terms.structure.n_molecules, positions.shape[2]))
-    library = _library()
-    if library is None or library.molebm_evaluate(
+    failed = terms.library.molebm_evaluate(
         ctypes.byref(terms.structure),
         ctypes.byref(_pointers(parameters)),
         positions.data_ptr(),
@@ -206,14 +218,11 @@ def _evaluate(
         energies.data_ptr(),
         forces.data_ptr() if forces is not None else None,
         ctypes.byref(_pointers(gradients)) if gradients is not None else None,
-    ):
+    )
+    if failed:
         raise MemoryError("the native kernel found no memory for its scratch space")
     return energies
 
 
 def _pointers(tensors: Sequence[Tensor]) -> _Columns:
     return _Columns(*(tensor.data_ptr() for tensor in tensors))
-
-
-def _starts(counts: Tensor) -> Tensor:
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])

@@ -230,7 +230,7 @@ def test_double_precision_is_never_rounded(batch):
 @needs_native
 def test_terms_that_do_not_fit_are_refused(batch):
     topology, parameters, positions = batch
-    with pytest.raises(ValueError, match="bond_k has"):
+    with pytest.raises(ValueError, match="bond_k is"):
         MechanicalEnergy(topology, replace(parameters, bond_k=parameters.bond_k[1:]))
     with pytest.raises(ValueError, match="order of their molecules"):
         MechanicalEnergy(replace(topology, bonds=topology.bonds.flip(1)), parameters)
