@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +13,6 @@ from molebm.errors import RequestError
 from molebm.forcefield.kernel import TermEnergies
 from molebm.references.external import ExternalEnergy
 from molebm.references.mmff import mmff_properties
-
-_NO_CUTOFF: Final = 1e9  # Å
 
 
 def rdkit_mmff(
@@ -49,13 +46,11 @@ def rdkit_mmff(
     properties.SetMMFFVdWTerm("van_der_waals" in terms)
     properties.SetMMFFEleTerm("electrostatic" in terms)
 
-    # RDKit lists the pairs when it builds the force field, from the conformer it is given: here one
-    # with all atoms in one place, so that none is too far.
+    # RDKit lists the pairs when it builds the force field, those within 100 Å in the conformer it is
+    # given: here one with all atoms in one place.
     owner = Chem.Mol(mol, quickCopy=True)
     conformer = owner.AddConformer(Chem.Conformer(mol.GetNumAtoms()), assignId=True)
-    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(
-        owner, properties, nonBondedThresh=_NO_CUTOFF, confId=conformer
-    )
+    field = rdForceFieldHelpers.MMFFGetMoleculeForceField(owner, properties, confId=conformer)
 
     def evaluate(positions: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         if len(positions) != owner.GetNumAtoms():
