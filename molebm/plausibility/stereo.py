@@ -41,7 +41,7 @@ def stereo_mismatches(mol: Chem.Mol) -> list[str]:
         found.GetBondWithIdx(bond).SetStereo(_OTHER[found.GetBondWithIdx(bond).GetStereo()])
     declared = _named(mol)
     found = _named(found)
-    words = [f"stereo {_label(declared, centre)}: flat, declared {_code(declared, centre)}" for centre in flat]
+    words = [f"stereo {_label(declared, centre)}: flat, should be {_code(declared, centre)}" for centre in flat]
     if _canonical(found) != _canonical(declared):
         words += [
             f"stereo {_label(declared, c)}: declared {_code(declared, c)}, is {_code(found, c)}"

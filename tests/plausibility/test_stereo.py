@@ -34,7 +34,7 @@ def test_turned_double_bond_is_told():
 
 def test_flat_centre_is_neither_hand():
     assert stereo_mismatches(moved(embedded("C[C@H](N)C(=O)O"), lambda x: x * [1, 1, 1e-3])) == [
-        "stereo C1: flat, declared S"
+        "stereo C1: flat, should be S"
     ]
 
 
