@@ -11,7 +11,7 @@ from rdkit.Chem import rdDistGeom
 
 from molebm.errors import EmbeddingError, TimeLimitError
 
-_LARGEST_SEED: Final = 2**31 - 1  # RDKit takes a 32-bit signed integer, and -1 means a random one
+_SEEDS: Final = 2**30  # RDKit takes a 32-bit signed integer, and counts on from it with each conformer
 
 
 def embed(mol: Chem.Mol, n_conformers: int, *, seed: int, time_limit: float) -> Chem.Mol:
@@ -42,7 +42,8 @@ def embed(mol: Chem.Mol, n_conformers: int, *, seed: int, time_limit: float) -> 
     embedded.RemoveAllConformers()
     parameters = rdDistGeom.ETKDGv3()
     parameters.clearConfs = False
-    parameters.randomSeed = seed % _LARGEST_SEED
+    parameters.enableSequentialRandomSeeds = True  # by default they are multiples, of which those of 0 are one
+    parameters.randomSeed = seed % _SEEDS
     for parameters.useRandomCoords in (False, True):
         parameters.timeout = _seconds_left(deadline)
         if _embed_more(embedded, 1, parameters):
@@ -61,7 +62,7 @@ def embed(mol: Chem.Mol, n_conformers: int, *, seed: int, time_limit: float) -> 
         Chem.AssignStereochemistryFrom3D(embedded, replaceExistingTags=False)
     if n_conformers > 1 and time.monotonic() < deadline:
         parameters.timeout = _seconds_left(deadline)
-        parameters.randomSeed = (seed + 1) % _LARGEST_SEED
+        parameters.randomSeed += 1
         _embed_more(embedded, n_conformers - 1, parameters)
     return embedded
 

@@ -21,7 +21,7 @@ from molebm.units import thermal_energy
 class Schedule:
     """How long and how hot; chosen by the lowest energies and the number of distinct conformers that come out."""
 
-    hot: float = 1000.0  # K
+    hot: float = 1500.0  # K
     cold: float = 300.0  # K
     n_temperatures: int = 40
     steps_per_temperature: int = 50

@@ -12,7 +12,7 @@ from molebm.conformers.settings import GenerationSettings
 CHAINS_STEP: Final = 16  # single-precision numbers in the widest vector register
 CPU_BUDGET: Final = 400_000  # pairs times chains in a batch; its arrays then stay in the cache
 GPU_BUDGET: Final = 4_000_000
-LARGEST_BATCH: Final = 256  # molecules
+LARGEST_BATCH: Final = 128  # molecules
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,255 @@
+import copy
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rdkit import Chem
+from rdkit.Chem import rdMolTransforms
+
+import molebm
+from molebm.chem.graph import positions_from_mol, topology_from_mol
+from molebm.chem.reading import Record
+from molebm.conformers import Ensemble, Failure, annealing, backends, batching, conformers, workers
+from molebm.conformers.batch import generate_batch
+from molebm.conformers.settings import GenerationSettings
+from molebm.errors import MoleculeError, RequestError
+from molebm.forcefield.mechanics import MechanicalEnergy
+from molebm.parametrise import mmff
+from molebm.units import thermal_energy
+
+SEVERAL_STEREO = [
+    "C[C@@H]1CC[C@H]([C@@H](C1)O)C(C)C",  # menthol
+    "C[C@H](N)C(=O)N[C@@H](C)C(=O)O",  # L-Ala-L-Ala
+    "C/C(=C\\C=C/O)/F",
+    "C[S@@](=O)c1ccccc1",
+    "O[C@H]1[C@H](O)[C@@H](O)[C@@H](O)O[C@@H]1CO",  # glucose
+    "C[C@]12CC[C@H](C1)C(C)(C)C2=O",  # fenchone
+    "F/C=C/C(=N\\O)/C",
+]
+ONE_LEFT_OPEN = ["CC(O)C(F)Cl", "C[C@H](O)C(F)Br"]
+
+
+def generate(source, **settings) -> list[Ensemble | Failure]:
+    arguments = {"energy": "mmff94", "n_conformers": 8, "device": "cpu", "seed": 7, **settings}
+    return list(molebm.generate(source, **arguments))
+
+
+def frames(found: Ensemble) -> np.ndarray:
+    return np.stack([conformer.GetPositions() for conformer in found.mol.GetConformers()])
+
+
+def stereoisomers(found: Ensemble) -> set[str]:
+    """Canonical SMILES as the coordinates of each conformer have it."""
+    smiles = set()
+    for conformer in found.mol.GetConformers():
+        mol = Chem.Mol(found.mol)
+        Chem.AssignStereochemistryFrom3D(mol, conformer.GetId())
+        smiles.add(Chem.MolToSmiles(Chem.RemoveHs(mol)))
+    return smiles
+
+
+@pytest.fixture(scope="module")
+def butane() -> Ensemble:
+    (found,) = generate("CCCC butane", rmsd=0.1, n_conformers=20)
+    return found
+
+
+@pytest.fixture(scope="module")
+def isomers() -> list[Ensemble | Failure]:
+    return generate(SEVERAL_STEREO + ONE_LEFT_OPEN, n_conformers=4)
+
+
+def test_butane_is_anti_and_gauche_twice(butane):
+    """Halgren, J. Comput. Chem. 17, 587 (1996): MMFF94 puts gauche 0.78 kcal/mol above anti."""
+    angles = [abs(rdMolTransforms.GetDihedralDeg(c, 0, 1, 2, 3)) for c in butane.mol.GetConformers()]
+    assert angles == pytest.approx([180, 65, 65], abs=1)
+    assert butane.energies - butane.energies[0] == pytest.approx([0, 0.78, 0.78], abs=0.01)
+
+
+def test_mirror_images_nearer_than_the_threshold_count_as_one():
+    (found,) = generate("CCCC", rmsd=0.5)
+    assert found.energies - found.energies[0] == pytest.approx([0, 0.78], abs=0.01)
+
+
+def test_ethanol_has_one_conformer_by_its_heavy_atoms():
+    (found,) = generate("CCO")
+    assert len(found.energies) == 1
+    oxygen_turn = rdMolTransforms.GetDihedralDeg(found.mol.GetConformer(), 0, 1, 2, 8)
+    assert abs(oxygen_turn) == pytest.approx(180, abs=1)  # trans, the lowest
+
+
+def test_weights_are_those_of_boltzmann_at_the_temperature(butane):
+    assert butane.weights.sum() == pytest.approx(1)
+    expected = np.exp((butane.energies[0] - butane.energies) / thermal_energy(300))
+    assert butane.weights / butane.weights[0] == pytest.approx(expected)
+
+
+def test_conformers_carry_their_numbers(butane):
+    properties = [conformer.GetPropsAsDict() for conformer in butane.mol.GetConformers()]
+    assert [p["energy_kcal_mol"] for p in properties] == butane.energies.tolist()
+    assert [p["relative_energy_kcal_mol"] for p in properties] == (butane.energies - butane.energies[0]).tolist()
+    assert [p["boltzmann_weight"] for p in properties] == butane.weights.tolist()
+
+
+def test_copies_and_other_processes_see_the_same(butane):
+    other = copy.deepcopy(butane)
+    assert (frames(other) == frames(butane)).all()
+    assert other.mol.GetConformer(1).GetPropsAsDict() == butane.mol.GetConformer(1).GetPropsAsDict()
+    assert other.mol.GetProp("_Name") == "butane"
+
+
+def test_energy_is_that_of_the_coordinates(isomers):
+    for found in isomers:
+        topology = topology_from_mol(found.mol)
+        energy = MechanicalEnergy(topology, mmff()([found.mol], topology))(positions_from_mol(found.mol))[0]
+        assert energy.numpy() == pytest.approx(found.energies, abs=1e-5 * abs(found.energies).max() + 1e-4)
+
+
+def test_conformers_are_minima(isomers):
+    for found in isomers:
+        topology = topology_from_mol(found.mol)
+        energy = MechanicalEnergy(topology, mmff()([found.mol], topology))
+        forces = energy.energy_and_forces(positions_from_mol(found.mol)).forces
+        assert forces.square().sum(0).sqrt().max() < 0.5  # kcal/mol/Å
+
+
+@pytest.mark.parametrize("place", range(len(SEVERAL_STEREO)), ids=lambda place: SEVERAL_STEREO[place])
+def test_every_conformer_has_the_declared_stereo(isomers, place):
+    declared = Chem.CanonSmiles(SEVERAL_STEREO[place])
+    assert stereoisomers(isomers[place]) == {declared}
+
+
+@pytest.mark.parametrize("place", range(len(ONE_LEFT_OPEN)), ids=lambda place: ONE_LEFT_OPEN[place])
+def test_what_the_input_left_open_is_one_isomer_in_all_conformers(isomers, place):
+    found = isomers[len(SEVERAL_STEREO) + place]
+    assert len(stereoisomers(found)) == 1
+    declared = Chem.MolFromSmiles(ONE_LEFT_OPEN[place])
+    assert found.mol.HasSubstructMatch(declared, useChirality=True)
+
+
+def test_bad_molecules_say_why_and_the_others_are_done():
+    given = ["CC", "C1CC", "[Na+].[Cl-]", "", "C[Fe]", "CI(=O)=O", "C1C#C1", Chem.Mol(), "CO"]
+    found = generate(given, n_conformers=1)
+    assert [isinstance(outcome, Ensemble) for outcome in found] == [True, *[False] * 7, True]
+    assert [outcome.name for outcome in found] == [f"mol-{n}" for n in range(1, 10)]
+    reasons = ["unclosed ring", "not known", "empty", "not known", "MMFF94 cannot type", "no three-dim", "no atoms"]
+    for failed, reason in zip(found[1:-1], reasons, strict=True):
+        assert reason in failed.reason
+        assert failed.cure
+
+
+def test_one_molecule_comes_as_rdkit_has_it():
+    mol = conformers(Chem.MolFromSmiles("CCC"), 2, energy="mmff94")
+    assert (mol.GetNumAtoms(), mol.GetNumConformers()) == (11, 1)
+    with pytest.raises(MoleculeError, match=r"\[Na\]: .*leave this molecule out"):
+        conformers("[Na]", energy="mmff94")
+
+
+def test_molecule_keeps_its_name_and_order_of_atoms():
+    mol = Chem.MolFromSmiles("OCC")
+    mol.SetProp("_Name", "alcohol")
+    (found,) = generate(mol, n_conformers=1)
+    assert found.name == "alcohol"
+    assert [atom.GetSymbol() for atom in found.mol.GetAtoms()][:3] == ["O", "C", "C"]
+
+
+def test_exploding_molecule_does_not_touch_its_neighbours():
+    mols = [Chem.MolFromSmiles(smiles) for smiles in ("CCO", "CCN", "CCC")]
+    records = [Record(n, f"m{n}", "", mol, None) for n, mol in enumerate(mols)]
+    settings = GenerationSettings(n_conformers=1, energy="mmff94")
+
+    def broken(molecules, topology):
+        parameters = mmff()(molecules, topology)
+        is_amine = any(atom.GetSymbol() == "N" for atom in molecules[0].GetAtoms())
+        return parameters.map(lambda value: value * math.nan) if is_amine else parameters
+
+    whole, partly = (generate_batch(records, "auto", settings, energy) for energy in (mmff(), broken))
+    assert isinstance(partly[1], Failure)
+    assert "keeps its bonds" in partly[1].reason
+    for place in (0, 2):
+        assert (frames(partly[place]) == frames(whole[place])).all()
+
+
+def test_molecule_that_takes_too_long_is_a_failure():
+    (failed,) = generate("CCO", time_limit=1e-9)
+    assert isinstance(failed, Failure)
+    assert "time limit" in failed.reason
+    assert "--time-limit" in failed.cure
+
+
+def test_same_seed_same_bits_other_seed_others():
+    first, again, other = (frames(generate("CO", n_conformers=1, seed=seed)[0]) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+
+
+def test_result_does_not_depend_on_the_number_of_processes(monkeypatch):
+    monkeypatch.setattr(batching, "CPU_BUDGET", 1.0)  # a batch for each molecule
+    monkeypatch.setattr(backends, "FULL", annealing.FULL)  # which is what other processes see
+    given = ["CO", "C1CC", "C[C@H](F)Cl"]
+    alone, shared = (generate(given, n_conformers=2, threads=n) for n in (1, 2))
+    for one, other in zip(alone, shared, strict=True):
+        assert one.name == other.name
+        if isinstance(one, Failure):
+            assert one == other
+            continue
+        assert (frames(one) == frames(other)).all()
+        assert (one.energies == other.energies).all()
+
+
+def test_input_is_read_as_the_output_is_taken():
+    taken = []
+
+    def molecules():
+        for n in range(10**6):
+            taken.append(n)
+            yield "CI(=O)=O"  # which MMFF94 cannot type, so that nothing is computed
+
+    next(molebm.generate(molecules(), energy="mmff94", device="cpu"))
+    assert len(taken) < 3 * batching.LARGEST_BATCH
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_conformers": 0},
+        {"energy_window": -1.0},
+        {"rmsd": -0.1},
+        {"temperature": 0.0},
+        {"temperature": math.nan},
+        {"seed": -1},
+        {"time_limit": 0.0},
+        {"compile": "maybe"},
+        {"energy": "amber"},
+        {"threads": 0},
+    ],
+)
+def test_request_that_makes_no_sense_is_refused_at_once(wrong):
+    with pytest.raises(RequestError, match=str(next(iter(wrong.values())))):
+        molebm.generate("CC", **wrong)
+
+
+def test_missing_file_is_refused_at_once(tmp_path: Path):
+    with pytest.raises(RequestError, match="does not exist"):
+        molebm.generate(tmp_path / "none.smi")
+
+
+def test_shipped_energy_generates_too():
+    (found,) = generate("CO", n_conformers=1, energy="learned")
+    assert isinstance(found, Ensemble)
+
+
+def test_process_that_dies_fails_its_molecules_and_not_the_run(monkeypatch):
+    monkeypatch.setattr(batching, "CPU_BUDGET", 1.0)
+    monkeypatch.setattr(workers, "_begin_process", os.abort)
+    found = generate(["CO", "CC"], threads=2)
+    assert [outcome.name for outcome in found] == ["mol-1", "mol-2"]
+    assert all("process" in outcome.reason and outcome.cure for outcome in found)
+
+
+@pytest.mark.gpu
+def test_gpu_finds_the_same_minima(butane):
+    (found,) = generate("CCCC", rmsd=0.1, device="cuda")
+    assert found.energies == pytest.approx(butane.energies, abs=1e-3)
