@@ -27,9 +27,9 @@ def test_bent_angle_is_named_first():
 
 def test_twisted_amide_is_named_first_by_its_heavy_atoms():
     mol = embedded("CNC=O")
-    mol = Chem.RenumberAtoms(mol, [0, 1, 2, 3, 7, 4, 5, 6, 8])  # one hydrogen of the nitrogen before the others
-    rdMolTransforms.SetDihedralDeg(mol.GetConformer(), 0, 1, 2, 3, 90)
-    assert worst(mol).startswith("torsion C0-N1-C2-O3 90°, expected ")
+    mol = Chem.RenumberAtoms(mol, [7, *range(7), 8])  # the hydrogen of the nitrogen first
+    rdMolTransforms.SetDihedralDeg(mol.GetConformer(), 1, 2, 3, 4, 90)
+    assert worst(mol).startswith("torsion C1-N2-C3-O4 90°, expected ")
 
 
 def test_pyramidal_carbonyl_is_out_of_its_plane():

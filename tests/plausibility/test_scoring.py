@@ -65,7 +65,7 @@ def test_mirror_image_has_the_same_score_and_is_flagged(alanine):
 
 def test_score_does_not_depend_on_place_and_direction(noisy):
     turn = Rotation.random(random_state=5).as_matrix()
-    there = [moved(mol, lambda x: x @ turn.T + [9000, -9000, 5000]) for mol in noisy]
+    there = [moved(mol, lambda x: x @ turn.T + [90000, -90000, 50000]) for mol in noisy]
     np.testing.assert_allclose(scores(*there), scores(*noisy), atol=INVARIANT)
 
 
