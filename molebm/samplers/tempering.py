@@ -138,9 +138,9 @@ def round_trips(identities: Tensor, *, n_temperatures: int) -> Tensor:
     column = identities.argsort(dim=-1)  # (S, G, C) where each replica is
     first, last = column < n_chains, column >= (n_temperatures - 1) * n_chains
     trips = torch.zeros_like(identities[0])
-    outward, homeward = torch.zeros_like(first[0]), torch.zeros_like(first[0])
+    begun, homeward = torch.zeros_like(first[0]), torch.zeros_like(first[0])
     for at_first, at_last in zip(first, last, strict=True):
         trips += homeward & at_first
-        homeward = (homeward & ~at_first) | (outward & at_last)
-        outward = (outward & ~at_last) | at_first
+        homeward = (homeward & ~at_first) | (begun & at_last)
+        begun = begun | at_first
     return trips

@@ -43,6 +43,11 @@ def test_hydrogen_molecule_and_lone_proton_keep_their_mass(make_topology):
     assert repartition_hydrogen_mass(topology, 3.0).tolist() == pytest.approx([1.008] * 3)
 
 
+def test_hydrogen_takes_nothing_from_another_hydrogen(make_topology):
+    topology = make_topology(3, atomic_numbers=[1, 1, 6], bonds=[(0, 1), (1, 2)])
+    assert repartition_hydrogen_mass(topology, 3.0).tolist() == pytest.approx([1.008, 3.0, 10.019], rel=1e-5)
+
+
 def test_hydrogens_heavier_than_their_carbon_can_afford_are_refused(make_topology):
     with pytest.raises(RequestError, match=r"atom 0 \(atomic number 6\) with 0\.04 amu"):
         repartition_hydrogen_mass(make_topology(5, **METHANE), 4.0)
