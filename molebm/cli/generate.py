@@ -93,14 +93,14 @@ def generate(
     the output.
     """
     from molebm.chem.writing import csv_writer, structure_writer
-    from molebm.conformers.generation import generate as generate_conformers
+    from molebm.conformers.generation import generate_ensembles
     from molebm.conformers.outcomes import Failure
+    from molebm.conformers.settings import GenerationSettings
 
     failures = failures_path(output)
     for path in (output, failures):
         check_output(path, force=force)
-    outcomes = generate_conformers(
-        Path(source) if Path(source).exists() else source,
+    settings = GenerationSettings(
         n_conformers=n_conformers,
         energy_window=energy_window,
         rmsd=rmsd,
@@ -111,8 +111,9 @@ def generate(
         device=str(resolve_device(device)),
         compile=compile_,
         time_limit=time_limit,
-        threads=resolve_threads(threads),
     )
+    given = Path(source) if Path(source).exists() else source
+    outcomes = generate_ensembles(given, settings, threads=resolve_threads(threads))
     n_done = n_failed = n_written = 0
     with ExitStack() as stack:
         write_conformer = stack.enter_context(structure_writer(output, force=force))

@@ -6,18 +6,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from molebm.conformers.generation import conformers, generate
+    from molebm.conformers.generation import generate, generate_ensembles
     from molebm.conformers.outcomes import Ensemble, Failure
     from molebm.conformers.settings import GenerationSettings
 
-__all__ = ["Ensemble", "Failure", "GenerationSettings", "conformers", "generate"]
+__all__ = ["Ensemble", "Failure", "GenerationSettings", "generate", "generate_ensembles"]
 
 _HOMES = {
     "Ensemble": "molebm.conformers.outcomes",
     "Failure": "molebm.conformers.outcomes",
     "GenerationSettings": "molebm.conformers.settings",
-    "conformers": "molebm.conformers.generation",
     "generate": "molebm.conformers.generation",
+    "generate_ensembles": "molebm.conformers.generation",
 }
 
 

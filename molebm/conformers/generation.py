@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -39,12 +41,12 @@ def generate(
     compile: Compile = _DEFAULT.compile,
     time_limit: float = _DEFAULT.time_limit,
     threads: int = 1,
-) -> Iterator[Ensemble | Failure]:
-    """Stream the conformers of each molecule in the order of the input, or the reason why it has none.
+) -> list[Chem.Mol]:
+    """Return RDKit molecules with their conformers by rising energy, in the order of the input.
 
-    Starts are embedded by ETKDGv3, heated to 1500 K and cooled by Langevin dynamics in the energy,
-    relaxed, held against the declared stereo, and thinned to distinct ones within the energy window.
-    On a CPU the result repeats bit for bit, with any number of threads.
+    Hydrogens are explicit, and every conformer carries energy_kcal_mol, relative_energy_kcal_mol and
+    boltzmann_weight as properties. A molecule that has no conformers is left out and told in a warning;
+    `generate_ensembles` streams both kinds of outcome.
 
     Parameters
     ----------
@@ -74,39 +76,46 @@ def generate(
 
     Raises
     ------
+    MoleculeError
+        If no molecule has any, with the reason of the first and what to do.
+    RequestError, CheckpointError
+        As `generate_ensembles`.
+    """
+    settings = GenerationSettings(
+        n_conformers, energy_window, rmsd, temperature, seed, energy, model, device, compile, time_limit
+    )
+    outcomes = list(generate_ensembles(source, settings, threads=threads))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+    reasons = [f"{one.name} ({one.input}): {one.reason}; {one.cure}" for one in failed]
+    if failed and len(failed) == len(outcomes):
+        raise MoleculeError(reasons[0])
+    for reason in reasons:
+        warnings.warn(reason, stacklevel=2)
+    return [outcome.mol for outcome in outcomes if isinstance(outcome, Ensemble)]
+
+
+def generate_ensembles(
+    source: Molecule | Path | Iterable[Molecule], settings: GenerationSettings = _DEFAULT, *, threads: int = 1
+) -> Iterator[Ensemble | Failure]:
+    """Stream the conformers of each molecule in the order of the input, or the reason why it has none.
+
+    Starts are embedded by ETKDGv3, heated to 1000 K and cooled by Langevin dynamics in the energy,
+    relaxed, held against the declared stereo, and thinned to distinct ones within the energy window.
+    On a CPU the result repeats bit for bit, with any number of threads.
+
+    Raises
+    ------
     RequestError
         At once, if the source cannot be read or an argument is out of its range.
     CheckpointError
         At once, if the model is missing or damaged.
     """
-    settings = GenerationSettings(
-        n_conformers, energy_window, rmsd, temperature, seed, energy, model, _available(device), compile, time_limit
-    )
     if threads < 1:
         raise RequestError(f"the number of threads is {threads}; it must be at least 1")
+    settings = replace(settings, device=_available(settings.device))
     named_energy(settings.energy, settings.model)  # a wrong name or a broken model is told before any work
     given = read_molecules(source) if isinstance(source, str | Path) else _records(source)
     return _generate(batches(given, settings), settings, threads)
-
-
-def conformers(
-    molecule: Molecule,
-    n_conformers: int = _DEFAULT.n_conformers,
-    *,
-    seed: int = _DEFAULT.seed,
-    energy: str = _DEFAULT.energy,
-) -> Chem.Mol:
-    """Return one molecule with its conformers by rising energy; `generate` has more to choose from.
-
-    Raises
-    ------
-    MoleculeError
-        If there are none, with the reason and what to do.
-    """
-    (outcome,) = generate([molecule], n_conformers=n_conformers, seed=seed, energy=energy)
-    if isinstance(outcome, Failure):
-        raise MoleculeError(f"{outcome.input}: {outcome.reason}; {outcome.cure}")
-    return outcome.mol
 
 
 def _generate(work: Iterator[Batch], settings: GenerationSettings, threads: int) -> Iterator[Ensemble | Failure]:

@@ -85,7 +85,7 @@ def score(
     model: str | Path | None = None,
     settings: ScoringSettings | None = None,
 ) -> pd.DataFrame:
-    """Score how plausible molecules are as they stand in space, one row each, in their order.
+    """Score how plausible molecules are as they stand in space, one row for each conformer, in their order.
 
     The score is the energy above the same structure relaxed, over 3/2 N kT: 0 where it is relaxed, about 1 for
     a thermal structure, more where bonds are strained or atoms clash. The p-value is the chance that a
@@ -95,7 +95,7 @@ def score(
     Parameters
     ----------
     mols
-        With one conformer in three dimensions each; what cannot be scored says so in its `status`. Hydrogens
+        In three dimensions, one row for each conformer; what cannot be scored says so in its `status`. Hydrogens
         that are missing are added and relaxed.
     energy
         ``learned``, ``mmff94`` or ``mmff94s``; the latter have no calibration, and so no p-values.
@@ -194,10 +194,19 @@ def _scored(
 
 
 def _records(mols: Iterable[Chem.Mol | None]) -> Iterator[Record]:
-    for index, mol in enumerate(mols):
+    for index, mol in enumerate(_frames(mols)):
         name = mol.GetProp("_Name") if mol is not None and mol.HasProp("_Name") else ""
         error = "it is None, as RDKit gives for what it cannot read; correct the input" if mol is None else None
         yield Record(index, name or f"mol-{index + 1}", f"molecule {index}", mol, error)
+
+
+def _frames(mols: Iterable[Chem.Mol | None]) -> Iterator[Chem.Mol | None]:
+    """Give a molecule with several conformers once for each of them."""
+    for mol in mols:
+        if mol is None or mol.GetNumConformers() < 2:
+            yield mol
+        else:
+            yield from (Chem.Mol(mol, confId=conformer.GetId()) for conformer in mol.GetConformers())
 
 
 def _require(holds: bool, what: str, value: object, allowed: str) -> None:

@@ -130,7 +130,7 @@ def test_run_that_ends_badly_leaves_no_output(tmp_path, monkeypatch):
         yield Failure("m", "C", "reason", "cure")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("molebm.conformers.generation.generate", interrupted)
+    monkeypatch.setattr("molebm.conformers.generation.generate_ensembles", interrupted)
     assert run("CO", "-o", tmp_path / "out.sdf").exit_code == 130
     assert not list(tmp_path.iterdir())
 

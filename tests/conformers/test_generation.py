@@ -11,7 +11,7 @@ from rdkit.Chem import rdMolTransforms
 import molebm
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record
-from molebm.conformers import Ensemble, Failure, annealing, backends, batching, conformers, workers
+from molebm.conformers import Ensemble, Failure, annealing, backends, batching, generate_ensembles, workers
 from molebm.conformers.batch import generate_batch
 from molebm.conformers.settings import GenerationSettings
 from molebm.errors import MoleculeError, RequestError
@@ -31,9 +31,9 @@ SEVERAL_STEREO = [
 ONE_LEFT_OPEN = ["CC(O)C(F)Cl", "C[C@H](O)C(F)Br"]
 
 
-def generate(source, **settings) -> list[Ensemble | Failure]:
+def generate(source, *, threads: int = 1, **settings) -> list[Ensemble | Failure]:
     arguments = {"energy": "mmff94", "n_conformers": 8, "device": "cpu", "seed": 7, **settings}
-    return list(molebm.generate(source, **arguments))
+    return list(generate_ensembles(source, GenerationSettings(**arguments), threads=threads))
 
 
 def frames(found: Ensemble) -> np.ndarray:
@@ -140,11 +140,18 @@ def test_bad_molecules_say_why_and_the_others_are_done():
         assert failed.cure
 
 
-def test_one_molecule_comes_as_rdkit_has_it():
-    mol = conformers(Chem.MolFromSmiles("CCC"), 2, energy="mmff94")
+def test_molecules_come_as_rdkit_has_them():
+    (mol,) = molebm.generate(Chem.MolFromSmiles("CCC"), n_conformers=2, energy="mmff94")
     assert (mol.GetNumAtoms(), mol.GetNumConformers()) == (11, 1)
-    with pytest.raises(MoleculeError, match=r"\[Na\]: .*leave this molecule out"):
-        conformers("[Na]", energy="mmff94")
+    assert mol.GetConformer().HasProp("energy_kcal_mol")
+
+
+def test_a_molecule_without_conformers_is_told_and_the_rest_returned():
+    with pytest.warns(UserWarning, match=r"\[Na\].*leave this molecule out"):
+        (mol,) = molebm.generate(["[Na]", "CO"], n_conformers=1, energy="mmff94")
+    assert Chem.MolToSmiles(Chem.RemoveHs(mol)) == "CO"
+    with pytest.raises(MoleculeError, match=r"\[Na\].*leave this molecule out"):
+        molebm.generate(["[Na]"], energy="mmff94")
 
 
 def test_molecule_keeps_its_name_and_order_of_atoms():
@@ -207,7 +214,7 @@ def test_input_is_read_as_the_output_is_taken():
             taken.append(n)
             yield "CI(=O)=O"  # which MMFF94 cannot type, so that nothing is computed
 
-    next(molebm.generate(molecules(), energy="mmff94", device="cpu"))
+    next(generate_ensembles(molecules(), GenerationSettings(energy="mmff94")))
     assert len(taken) < 3 * batching.LARGEST_BATCH
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from rdkit import Chem
+from rdkit.Chem import rdDistGeom
 from scipy.spatial.transform import Rotation
 
 from molebm.chem.parsing import mol_from_sdf
@@ -159,3 +160,12 @@ def test_structure_whose_energy_overflows_is_not_plausible(alanine):
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(RequestError, match="must be"):
         ScoringSettings(**wrong)
+
+
+def test_every_conformer_of_a_molecule_has_a_row():
+    mol = Chem.AddHs(Chem.MolFromSmiles("CCO"))
+    rdDistGeom.EmbedMultipleConfs(mol, 3, randomSeed=1)
+    frames = [Chem.Mol(mol, confId=conformer.GetId()) for conformer in mol.GetConformers()]
+    together, apart = score([mol], energy="mmff94"), score(frames, energy="mmff94")
+    assert together["record"].tolist() == [0, 1, 2]
+    assert together["score"].tolist() == apart["score"].tolist()

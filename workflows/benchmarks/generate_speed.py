@@ -22,7 +22,7 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
 from molebm.chem.reading import read_molecules
-from molebm.conformers import Ensemble, generate
+from molebm.conformers import Ensemble, GenerationSettings, generate_ensembles
 from molebm.conformers.selection import distinct_conformers
 
 T = TypeVar("T")
@@ -40,7 +40,8 @@ class Made(NamedTuple):
 def main() -> None:
     options = _options()
     mols = _molecules(options)
-    seconds, _ = _timed(lambda: list(generate(mols[:1], energy=options.energy, device="cpu", n_conformers=2)))
+    few = GenerationSettings(n_conformers=2, energy=options.energy)
+    seconds, _ = _timed(lambda: list(generate_ensembles(mols[:1], few)))
     atoms = np.mean([mol.GetNumAtoms() for mol in mols])
     print(f"{len(mols)} molecules of {atoms:.0f} atoms, {options.conformers} conformers asked of each")
     print(f"molebm warmed up in {seconds:.1f} core-seconds, not counted below\n")
@@ -78,9 +79,8 @@ def _rdkit(mol: Chem.Mol, options: argparse.Namespace, *, relax: bool) -> Made:
 
 
 def _molebm(mols: list[Chem.Mol], options: argparse.Namespace) -> list[Made]:
-    outcomes = generate(
-        mols, n_conformers=options.conformers, energy=options.energy, seed=options.seed, device="cpu", threads=1
-    )
+    settings = GenerationSettings(n_conformers=options.conformers, energy=options.energy, seed=options.seed)
+    outcomes = generate_ensembles(mols, settings)
     return [Made(found.mol, found.energies) for found in outcomes if isinstance(found, Ensemble)]
 
 
