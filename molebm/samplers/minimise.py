@@ -71,7 +71,7 @@ def minimise(
     Parameters
     ----------
     energy_fn
-        Asked for any number of conformers up to C.
+        Asked for any number of conformers up to C, which change places as others drop out.
     positions
         (3, N, C) Å.
     force_tolerance
