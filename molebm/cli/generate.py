@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from molebm.cli.failures import FAILURE_COLUMNS, failures_path
 from molebm.cli.options import (
     check_output,
     device_option,
+    energy_option,
     force_option,
+    model_option,
     quiet_option,
     resolve_device,
     resolve_threads,
@@ -26,8 +29,6 @@ if TYPE_CHECKING:
     from molebm.conformers.outcomes import Ensemble
     from molebm.conformers.settings import Compile
 
-ENERGIES: Final = ("learned", "mmff94", "mmff94s")
-FAILURE_COLUMNS: Final = ("name", "input", "reason", "cure")
 EXAMPLES: Final = """\b
 Examples:
   molebm generate drugs.smi -o conformers.sdf
@@ -46,8 +47,8 @@ Examples:
 @click.option("--energy-window", type=float, default=10.0, show_default=True, help="kcal/mol above the lowest.")
 @click.option("--rmsd", type=float, default=0.5, show_default=True, help="Å; nearer conformers count as one.")
 @click.option("--temperature", type=float, default=300.0, show_default=True, help="K, of the Boltzmann weights.")
-@click.option("--energy", type=click.Choice(ENERGIES), default="learned", show_default=True, help="Energy to use.")
-@click.option("--model", type=click.Path(path_type=Path), help="Checkpoint of the learned energy, if not the shipped.")
+@energy_option
+@model_option
 @click.option("--time-limit", type=float, default=120.0, show_default=True, help="Seconds for each molecule.")
 @click.option(
     "--compile",
@@ -135,11 +136,6 @@ def generate(
     if n_failed:
         click.echo(f"{n_failed} of {n_done + n_failed} molecules failed; see '{failures}'", err=True)
     return 1 if n_failed else 0
-
-
-def failures_path(output: Path) -> Path:
-    """Put .failures.csv in the place of the extension."""
-    return output.with_name(Path(output.name.removesuffix(".gz")).stem + ".failures.csv")
 
 
 def write_ensemble(found: Ensemble, write_conformer: WriteConformer) -> int:

@@ -33,6 +33,18 @@ threads_option = click.option(
     show_default="all cores",
     help="CPU threads to use.",
 )
+energy_option = click.option(
+    "--energy",
+    type=click.Choice(["learned", "mmff94", "mmff94s"]),
+    default="learned",
+    show_default=True,
+    help="Energy to use.",
+)
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Checkpoint of the learned energy, if not the shipped.",
+)
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output if it exists.")
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress; warnings and errors still appear.")
 

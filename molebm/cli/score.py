@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from molebm.cli.generate import ENERGIES, FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import FAILURE_COLUMNS, failures_path
 from molebm.cli.options import (
     check_output,
     device_option,
+    energy_option,
     force_option,
+    model_option,
     quiet_option,
     resolve_device,
     resolve_threads,
@@ -41,8 +43,8 @@ Examples:
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Table of scores, .csv or .tsv.")
 @click.option("--atoms", type=click.Path(path_type=Path), help="Also a table of the excess energy of each atom.")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Share of plausible inputs to flag at most.")
-@click.option("--energy", type=click.Choice(ENERGIES), default="learned", show_default=True, help="Energy to use.")
-@click.option("--model", type=click.Path(path_type=Path), help="Checkpoint of the learned energy, if not the shipped.")
+@energy_option
+@model_option
 @click.option("--template", help="SMILES of what every structure is meant to be: declares stereo, bond orders of PDB.")
 @click.option(
     "--anneals",

@@ -8,7 +8,8 @@ from rdkit import Chem
 
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.cli import main
-from molebm.cli.generate import ENERGIES, FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.generate import ENERGIES
 from molebm.conformers.outcomes import Failure
 from molebm.conformers.settings import GenerationSettings
 from molebm.forcefield.mechanics import MechanicalEnergy
