@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,8 @@ from molebm.errors import RequestError
 
 if TYPE_CHECKING:
     import torch
+
+ENERGY_NAMES: Final = ("learned", "mmff94", "mmff94s")  # those of molebm.parametrise, which is slow to import
 
 seed_option = click.option(
     "--seed",
@@ -35,7 +37,7 @@ threads_option = click.option(
 )
 energy_option = click.option(
     "--energy",
-    type=click.Choice(["learned", "mmff94", "mmff94s"]),
+    type=click.Choice(ENERGY_NAMES),
     default="learned",
     show_default=True,
     help="Energy to use.",
