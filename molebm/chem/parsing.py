@@ -40,7 +40,8 @@ def mol_from_sdf(text: str) -> Chem.Mol:
     """Parse one SDF record or MOL file, keeping coordinates, hydrogens and data fields.
 
     Stereo is read from the coordinates if they are in three dimensions, else from wedges. The
-    hydrogen-count field of V2000 is ignored: it is a query, and RDKit would make query atoms of it.
+    fields of V2000 that count hydrogens and bonds are ignored: missing hydrogens are to be added, not made
+    radicals or queries.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def mol_from_sdf(text: str) -> Chem.Mol:
     """
     supplier = Chem.SDMolSupplier()
     with _reasons() as reason:
-        supplier.SetData(_without_hydrogen_counts(text), removeHs=False)
+        supplier.SetData(_without_counts(text), removeHs=False)
         mol = next(supplier, None)
     if mol is None:
         raise MoleculeError(f"not a readable SDF record: {_with_cure(reason(), 'write the record again')}")
@@ -132,12 +133,17 @@ def _with_early_bonds(text: str) -> str:
     return "\n".join([first, *dict.fromkeys(re.findall(r"^CONECT.*", rest, re.MULTILINE))]) + end + rest
 
 
-def _without_hydrogen_counts(text: str) -> str:
+def _without_counts(text: str) -> str:
+    """Blank the counts of hydrogens and of bonds in a V2000 atom block.
+
+    The first would make query atoms. The second is written by programs that keep only the polar hydrogens, and
+    would make radicals of the atoms whose hydrogens are missing; radicals proper are in a property block.
+    """
     lines = text.split("\n")
     if len(lines) > 3 and "V2000" in lines[3] and lines[3][:3].strip().isdigit():
         for row in range(4, min(4 + int(lines[3][:3]), len(lines))):
             if len(lines[row]) >= 45:
-                lines[row] = lines[row][:42] + "  0" + lines[row][45:]
+                lines[row] = lines[row][:42] + "  0" + lines[row][45:48] + "  0" + lines[row][51:]
     return "\n".join(lines)
 
 

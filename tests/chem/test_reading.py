@@ -200,6 +200,16 @@ def test_hydrogen_counts_of_an_sdf_make_no_query_atoms(tmp_path):
     check_molecule(record.mol)
 
 
+def test_bond_counts_of_an_sdf_without_its_hydrogens_make_no_radicals(tmp_path):
+    """Docking programs keep polar hydrogens alone, and their converters count the bonds that are left."""
+    lines = sdf_record("CCO").split("\n")
+    lines[4] = f"{lines[4][:48]}  1{lines[4][51:]}"
+    assert Chem.MolFromMolBlock("\n".join(lines)).GetAtomWithIdx(0).GetNumRadicalElectrons()  # the trap is there
+    (record,) = read_molecules(written(tmp_path / "in.sdf", "\n".join(lines)))
+    check_molecule(record.mol)
+    assert Chem.MolToSmiles(Chem.RemoveHs(record.mol)) == "CCO"
+
+
 METHANOL_MOL2 = """@<TRIPOS>MOLECULE
 methanol
 6 5 1 0 0
