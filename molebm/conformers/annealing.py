@@ -22,13 +22,13 @@ class Schedule:
     """How long and how hot; chosen by the lowest energies and the number of distinct conformers that come out."""
 
     hot: float = 1500.0  # K
-    cold: float = 300.0  # K
-    n_temperatures: int = 40
+    cold: float = 150.0  # K
+    n_temperatures: int = 30
     steps_per_temperature: int = 50
     time_step: float = 2.0  # fs, with hydrogens of 3 amu
     friction: float = 1.0  # 1/ps
     clash_steps: int = 20  # energy evaluations before, at most, to undo clashes
-    relax_steps: int = 300  # energy evaluations after, at most
+    relax_steps: int = 400  # energy evaluations after, at most
     force_tolerance: float = 0.1  # kcal/mol/Å, of the minima
 
 

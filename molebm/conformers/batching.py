@@ -30,7 +30,7 @@ def number_of_chains(n_conformers: int) -> int:
 
 def number_of_starts(n_conformers: int) -> int:
     """Embed a few: hot dynamics does the rest for a fraction of the time that embedding takes."""
-    return max(4, -(-n_conformers // 5))
+    return max(4, -(-n_conformers // 4))
 
 
 def batches(records: Iterable[Record], settings: GenerationSettings) -> Iterator[Batch]:

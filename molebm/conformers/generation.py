@@ -99,7 +99,7 @@ def generate_ensembles(
 ) -> Iterator[Ensemble | Failure]:
     """Stream the conformers of each molecule in the order of the input, or the reason why it has none.
 
-    Starts are embedded by ETKDGv3, heated to 1000 K and cooled by Langevin dynamics in the energy,
+    Starts are embedded by ETKDGv3, heated to 1500 K and cooled by Langevin dynamics in the energy,
     relaxed, held against the declared stereo, and thinned to distinct ones within the energy window.
     On a CPU the result repeats bit for bit, with any number of threads.
 
