@@ -14,7 +14,7 @@ from molebm.cli.progress import progress
 @click.argument("source")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to fill.")
 @click.option("--variant", type=click.Choice(["MMFF94", "MMFF94s"]), default="MMFF94", show_default=True)
-@click.option("--chains", type=click.IntRange(min=1), default=16, show_default=True, help="At each temperature.")
+@click.option("--chains", type=click.IntRange(min=1), default=8, show_default=True, help="At each temperature.")
 @click.option("--frames", type=click.IntRange(min=1), default=2, show_default=True, help="Samples of each chain.")
 @click.option("--max-atoms", type=click.IntRange(min=1), default=80, show_default=True, help="With hydrogens.")
 @seed_option
@@ -41,7 +41,7 @@ def prepare(
     from molebm.preparation.prepare import PreparationSettings
     from molebm.preparation.prepare import prepare as prepare_shards
 
-    ensemble = EnsembleSettings(n_chains=chains, n_frames=frames, n_minima=chains)
+    ensemble = EnsembleSettings(n_chains=chains, n_frames=frames)
     settings = PreparationSettings(ensemble=ensemble, variant=variant, max_atoms=max_atoms, seed=seed)
     total = sum(1 for _ in read_molecules(source))
     n_failed = 0

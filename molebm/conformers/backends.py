@@ -56,14 +56,19 @@ def can_compile(kind: str) -> bool:
 
 @functools.cache
 def compiler_works(parametrise: Parametrise, device: str) -> bool:
-    """Compile the kernel on two small molecules, which warms it up for all others; False if the compiler fails."""
-    mol = Chem.AddHs(Chem.MolFromSmiles("CC(=O)NC"))
+    """Compile the kernel on five small molecules, which warms it up for all others; False if the compiler fails.
+
+    No two kinds of term are equally many there, lest the compiler take them to be equally many everywhere.
+    """
+    mol = Chem.AddHs(Chem.MolFromSmiles("CC(=O)NCC(C)=O"))
     one = topology_from_mol(mol).to(device)
-    parameters = parametrise([mol], one)
-    topology, parameters = concatenate([one, one]), concatenate_parameters([parameters, parameters])
-    positions = torch.linspace(0, 1, 3 * topology.n_atoms * 16, device=device).view(3, topology.n_atoms, 16)
+    topology = concatenate([one] * 5)
+    parameters = concatenate_parameters([parametrise([mol], one)] * 5)
+    positions = torch.linspace(0, 1, 3 * topology.n_atoms * 16, device=device)
     try:
-        MechanicalEnergy(topology, parameters, "compiled").energy_and_forces(positions)
+        MechanicalEnergy(topology, parameters, "compiled").energy_and_forces(
+            positions.view(3, topology.n_atoms, 16).clone()
+        )
     except RuntimeError as error:  # of PyTorch's compiler, whatever its kind
         logging.getLogger(__name__).warning("the kernel cannot be compiled and will be slower: %s", error)
         return False

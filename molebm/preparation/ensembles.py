@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from molebm.forcefield.energy import EnergyFn
 from molebm.samplers.baoab import BaoabInfo, baoab, maxwell_boltzmann
 from molebm.samplers.masses import repartition_hydrogen_mass
-from molebm.samplers.minimise import minimise
+from molebm.samplers.minimise import Minimum, minimise
 from molebm.samplers.run import sample
 from molebm.samplers.sampler import DynamicsState, Sampler
 from molebm.topology import Topology
@@ -22,9 +22,9 @@ class EnsembleSettings:
     """How a reference ensemble is sampled."""
 
     temperatures: tuple[float, ...] = (300.0, 500.0, 800.0)  # K
-    n_chains: int = 16  # at each temperature, each from an embedding of its own
+    n_chains: int = 8  # at each temperature, each from an embedding of its own
     n_frames: int = 2  # of each chain
-    n_minima: int = 16
+    n_minima: int = 12  # relaxed from samples of every temperature
     time_step: float = 2.0  # fs
     hydrogen_mass: float = 3.0  # amu, so that 2 fs is stable; configurations do not depend on masses
     friction: float = 2.0  # 1/ps
@@ -39,7 +39,9 @@ class Ensemble:
     positions: Tensor  # (3, N, C) Å
     temperatures: Tensor  # (C,) K
     energies: Tensor  # (G, C) kcal/mol
+    forces: Tensor  # (3, N, C) kcal/mol/Å
     minima: Tensor  # (3, N, M) Å
+    minima_energies: Tensor  # (G, M) kcal/mol
 
 
 def reference_ensemble(
@@ -63,13 +65,20 @@ def reference_ensemble(
     between = round(settings.between_frames * 1000 / settings.time_step)
     (state,) = _states(sampler, state, kT, equilibration, equilibration, generator)
     frames = _states(sampler, state, kT, between * settings.n_frames, between, generator)
-    positions = torch.cat([frame.positions for frame in frames], dim=-1)
+    relaxed = _relax(energy_fn, topology, frames[0].positions, settings.n_minima)
     return Ensemble(
-        positions=positions,
+        positions=torch.cat([frame.positions for frame in frames], dim=-1),
         temperatures=temperatures.repeat(settings.n_frames),
         energies=torch.cat([frame.energy for frame in frames], dim=-1),
-        minima=minimise(energy_fn, topology, positions[:, :, : settings.n_minima], max_steps=500).positions,
+        forces=torch.cat([frame.forces for frame in frames], dim=-1),
+        minima=relaxed.positions,
+        minima_energies=relaxed.energy,
     )
+
+
+def _relax(energy_fn: EnergyFn, topology: Topology, positions: Tensor, n_minima: int) -> Minimum:
+    spread = torch.linspace(0, positions.shape[2] - 1, n_minima).round().long()
+    return minimise(energy_fn, topology, positions[:, :, spread], max_steps=500)
 
 
 def _states(

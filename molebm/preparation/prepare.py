@@ -177,7 +177,12 @@ def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: in
     ensemble = reference_ensemble(energy_fn, topology, starts, settings.ensemble, generator)
     widths = [m.topology.n_atoms for m in molecules]
     samples = zip(
-        ensemble.positions.split(widths, dim=1), ensemble.energies, ensemble.minima.split(widths, dim=1), strict=True
+        ensemble.positions.split(widths, dim=1),
+        ensemble.energies,
+        ensemble.forces.split(widths, dim=1),
+        ensemble.minima.split(widths, dim=1),
+        ensemble.minima_energies,
+        strict=True,
     )
     return [
         Reference(
@@ -188,9 +193,11 @@ def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: in
             positions=positions,
             temperatures=ensemble.temperatures,
             energies=energies,
+            forces=forces,
             minima=minima,
+            minima_energies=minima_energies,
         )
-        for m, (positions, energies, minima) in zip(molecules, samples, strict=True)
+        for m, (positions, energies, forces, minima, minima_energies) in zip(molecules, samples, strict=True)
     ]
 
 

@@ -31,8 +31,10 @@ class Reference:
     topology: Topology
     positions: Tensor  # (3, N, C) Å, samples
     temperatures: Tensor  # (C,) K, of each sample
-    energies: Tensor  # (C,) kcal/mol, for evaluation and force matching only
+    energies: Tensor  # (C,) kcal/mol, of the samples; contrastive objectives never look at them
+    forces: Tensor  # (3, N, C) kcal/mol/Å, on the samples; likewise
     minima: Tensor  # (3, N, M) Å, samples relaxed in the reference energy
+    minima_energies: Tensor  # (M,) kcal/mol
 
 
 def write_shard(path: Path, references: Sequence[Reference], failed: Sequence[Mapping[str, str]] = ()) -> None:
@@ -44,7 +46,9 @@ def write_shard(path: Path, references: Sequence[Reference], failed: Sequence[Ma
         "positions": torch.cat([r.positions for r in references], dim=1),
         "temperatures": references[0].temperatures,
         "energies": torch.stack([r.energies for r in references]),
+        "forces": torch.cat([r.forces for r in references], dim=1),
         "minima": torch.cat([r.minima for r in references], dim=1),
+        "minima_energies": torch.stack([r.minima_energies for r in references]),
     }
     topology = concatenate([r.topology for r in references])
     tensors |= {_TOPOLOGY + name: value for name, value in topology.tensors().items()}
@@ -65,15 +69,17 @@ def read_shard(path: Path) -> list[Reference]:
     topologies = separate(Topology(**columns, n_molecules=len(texts["names"])))
     widths = [t.n_atoms for t in topologies]
     return [
-        Reference(name, smiles, split, topology, positions, tensors["temperatures"], energies, minima)
-        for name, smiles, split, topology, positions, energies, minima in zip(
+        Reference(name, smiles, split, topology, positions, tensors["temperatures"], *labels)
+        for name, smiles, split, topology, positions, *labels in zip(
             texts["names"],
             texts["smiles"],
             texts["splits"],
             topologies,
             tensors["positions"].split(widths, dim=1),
             tensors["energies"],
+            tensors["forces"].split(widths, dim=1),
             tensors["minima"].split(widths, dim=1),
+            tensors["minima_energies"],
             strict=True,
         )
     ]
@@ -119,7 +125,7 @@ def checksum(path: Path) -> str:
 
 def is_finite(reference: Reference) -> bool:
     """Whether no sample fell into a singularity of the reference energy, as MMFF94's polar hydrogens can."""
-    values = (reference.positions, reference.energies, reference.minima)
+    values = (reference.positions, reference.energies, reference.forces, reference.minima, reference.minima_energies)
     return all(bool(torch.isfinite(value).all()) for value in values)
 
 

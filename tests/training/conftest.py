@@ -33,7 +33,9 @@ def references():
                 positions=ensemble.positions,
                 temperatures=ensemble.temperatures,
                 energies=ensemble.energies[0],
+                forces=ensemble.forces,
                 minima=ensemble.minima,
+                minima_energies=ensemble.minima_energies[0],
             )
         )
     return found
