@@ -182,6 +182,7 @@ def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: in
         ensemble.forces.split(widths, dim=1),
         ensemble.minima.split(widths, dim=1),
         ensemble.minima_energies,
+        starts.split(widths, dim=1),
         strict=True,
     )
     return [
@@ -196,8 +197,9 @@ def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: in
             forces=forces,
             minima=minima,
             minima_energies=minima_energies,
+            starts=embedded,
         )
-        for m, (positions, energies, forces, minima, minima_energies) in zip(molecules, samples, strict=True)
+        for m, (positions, energies, forces, minima, minima_energies, embedded) in zip(molecules, samples, strict=True)
     ]
 
 

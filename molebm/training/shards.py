@@ -35,6 +35,7 @@ class Reference:
     forces: Tensor  # (3, N, C) kcal/mol/Å, on the samples; likewise
     minima: Tensor  # (3, N, M) Å, samples relaxed in the reference energy
     minima_energies: Tensor  # (M,) kcal/mol
+    starts: Tensor  # (3, N, S) Å, what the embedding gave, as other places to start chains from
 
 
 def write_shard(path: Path, references: Sequence[Reference], failed: Sequence[Mapping[str, str]] = ()) -> None:
@@ -49,6 +50,7 @@ def write_shard(path: Path, references: Sequence[Reference], failed: Sequence[Ma
         "forces": torch.cat([r.forces for r in references], dim=1),
         "minima": torch.cat([r.minima for r in references], dim=1),
         "minima_energies": torch.stack([r.minima_energies for r in references]),
+        "starts": torch.cat([r.starts for r in references], dim=1),
     }
     topology = concatenate([r.topology for r in references])
     tensors |= {_TOPOLOGY + name: value for name, value in topology.tensors().items()}
@@ -80,6 +82,7 @@ def read_shard(path: Path) -> list[Reference]:
             tensors["forces"].split(widths, dim=1),
             tensors["minima"].split(widths, dim=1),
             tensors["minima_energies"],
+            tensors["starts"].split(widths, dim=1),
             strict=True,
         )
     ]

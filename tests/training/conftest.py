@@ -36,6 +36,7 @@ def references():
                 forces=ensemble.forces,
                 minima=ensemble.minima,
                 minima_energies=ensemble.minima_energies[0],
+                starts=positions_from_mol(mol),
             )
         )
     return found

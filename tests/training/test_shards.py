@@ -23,7 +23,7 @@ def test_molecules_come_back_as_they_were_written(folder, references):
     for before, after in zip(references, read_shard(folder / "shard-00000.safetensors"), strict=True):
         assert (after.name, after.smiles) == (before.name, before.smiles)
         assert torch.equal(after.topology.pairs, before.topology.pairs)
-        for name in ("positions", "temperatures", "energies", "forces", "minima", "minima_energies"):
+        for name in ("positions", "temperatures", "energies", "forces", "minima", "minima_energies", "starts"):
             assert torch.equal(getattr(after, name), getattr(before, name)), name
 
 
