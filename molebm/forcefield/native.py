@@ -1,7 +1,8 @@
 """The kernel in C, where the package was built with a compiler: fast from the first call.
 
-It is for the CPU in single precision, has first derivatives only and at most six torsion
-harmonics; `kernel` serves where that does not do.
+It is for the CPU in single precision and has at most six torsion harmonics. First derivatives are
+exact; those of forces, as in training on scores, are central differences, good to about 1e-3. `kernel` serves
+where that does not do.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from molebm.forcefield.parameters import Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
+DISPLACEMENT: Final = 2e-3  # Å, of the coordinate that moves most in a central difference
 _VERSION: Final = 2  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
 _ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
@@ -61,6 +63,7 @@ class NativeTerms:
     structure: _Topology
     indices: tuple[Tensor, ...]  # int32, what the structure points into
     columns: tuple[Tensor, ...]  # float32, the parameters when they were bound
+    molecule: Tensor  # (N,) int64, molecule of each atom
 
 
 def native_available() -> bool:
@@ -146,7 +149,7 @@ def bind(topology: Topology, parameters: Parameters) -> NativeTerms:
         **{f"n_{kind}": n for kind, n in n_terms.items()},
         **{name: table.data_ptr() for name, table in indices.items()},
     )
-    return NativeTerms(library, structure, tuple(indices.values()), bound)
+    return NativeTerms(library, structure, tuple(indices.values()), bound, molecule)
 
 
 def energy(terms: NativeTerms, positions: Tensor) -> Tensor:
@@ -161,7 +164,11 @@ def energy_and_forces(terms: NativeTerms, positions: Tensor) -> EnergyForces:
 
 
 def differentiable_energy(terms: NativeTerms, positions: Tensor, parameter_columns: Sequence[Tensor]) -> Tensor:
-    """Evaluate energies (G, C) that can be differentiated once, by the positions and by what `columns` gave."""
+    """Evaluate energies (G, C) that can be differentiated by the positions and by what `columns` gave.
+
+    The force may be differentiated again, along a direction, as losses on scores and forces do: by a
+    central difference of first derivatives, which costs two evaluations whatever the size.
+    """
     return _Energy.apply(terms, positions, *parameter_columns)
 
 
@@ -179,20 +186,46 @@ class _Energy(torch.autograd.Function):
 
 
 class _Gradient(torch.autograd.Function):
-    """The gradient of the weighted sum of energies; an operation of its own to refuse a second derivative."""
+    """The gradient of the weighted sum of energies; its own derivative along a direction is a central difference."""
 
     @staticmethod
     def forward(
         ctx: Any, terms: NativeTerms, by_parameters: bool, weight: Tensor, positions: Tensor, *parameters: Tensor
     ) -> tuple[Tensor | None, ...]:
+        ctx.terms = terms
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(weight, positions, *parameters)
         forces = torch.empty(positions.shape)
         gradients = [torch.zeros(p.shape) for p in parameters] if by_parameters else None
         _evaluate(terms, parameters, positions, weight=weight, forces=forces, gradients=gradients)
         return (forces.neg_(), *(gradients or (None for _ in parameters)))
 
     @staticmethod
-    def backward(ctx: Any, *_: Tensor) -> None:
-        raise RuntimeError("the native kernel has no second derivatives; use MechanicalEnergy(..., backend='torch')")
+    def backward(ctx: Any, along: Tensor | None, *by_parameters: Tensor | None) -> tuple[Tensor | None, ...]:
+        if any(gradient is not None for gradient in by_parameters):
+            raise RuntimeError("the native kernel has no such derivative; use MechanicalEnergy(..., backend='torch')")
+        if along is None:
+            return (None,) * (2 + len(ctx.saved_tensors))
+        weight, positions, *parameters = ctx.saved_tensors
+        step = _step(ctx.terms, along)  # (G, C)
+        shift = step[ctx.terms.molecule] * along  # (3, N, C)
+        ends = positions + shift, positions - shift
+        by_weight = None
+        if ctx.needs_input_grad[2]:
+            up, down = (_Energy.apply(ctx.terms, end, *parameters) for end in ends)
+            by_weight = (up - down) / (2 * step)
+        needed = any(ctx.needs_input_grad[4:])
+        up, down = (_Gradient.apply(ctx.terms, needed, weight / (2 * step), end, *parameters) for end in ends)
+        derivatives = (None if u is None else u - d for u, d in zip(up, down, strict=True))
+        return (None, None, by_weight, *derivatives)
+
+
+def _step(terms: NativeTerms, along: Tensor) -> Tensor:
+    """Length of the step, (G, C), with which no coordinate moves further than DISPLACEMENT."""
+    size = along.detach().abs().amax(0)  # (N, C)
+    largest = size.new_zeros((terms.structure.n_molecules, size.shape[1]))
+    largest = largest.scatter_reduce(0, terms.molecule[:, None].expand_as(size), size, "amax")
+    return DISPLACEMENT / largest.clamp(min=torch.finfo(along.dtype).tiny ** 0.5)
 
 
 def _evaluate(

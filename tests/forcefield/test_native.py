@@ -197,16 +197,37 @@ def test_straight_angle_has_a_finite_force(backend):
 
 
 @needs_native
-def test_second_derivatives_are_refused_and_the_torch_kernel_named(batch):
+@pytest.mark.parametrize("order", [2, 3])
+def test_derivatives_of_forces_are_those_of_the_torch_kernel_as_near_as_differences_are(batch, order):
     topology, parameters, positions = batch
-    x = positions.clone().requires_grad_()
-    leaves = parameters.map(lambda p: p.clone().requires_grad_())
-    forces = energy_and_forces(MechanicalEnergy(topology, leaves, "native"), x, create_graph=True).forces
-    with pytest.raises(RuntimeError, match="backend='torch'"):
-        forces.square().sum().backward()
-    forces = energy_and_forces(MechanicalEnergy(topology, leaves, "torch"), x, create_graph=True).forces
-    forces.square().sum().backward()
-    assert leaves.bond_k.grad is not None
+    chosen = random_parameters(topology, parameters)
+    direction = torch.randn(positions[..., :5].shape, generator=torch.Generator().manual_seed(4))
+
+    def gradients(dtype: torch.dtype, backend: str) -> list[torch.Tensor]:
+        x = positions[..., :5].to(dtype).requires_grad_()
+        leaves = chosen.map(lambda p: p.to(dtype).requires_grad_())
+        scored = energy_and_forces(MechanicalEnergy(topology, leaves, backend), x, create_graph=True).forces
+        if order == 3:
+            (scored,) = torch.autograd.grad((scored * direction.to(dtype)).sum(), x, create_graph=True)
+        return torch.autograd.grad(scored.square().sum(), [x, *(getattr(leaves, n) for n in FLOATS)])
+
+    pairs = zip(["positions", *FLOATS], gradients(torch.float32, "native"), gradients(DOUBLE, "torch"), strict=True)
+    for name, found, expected in pairs:
+        tolerance = 1e-3 if order == 2 else 3e-2
+        assert (found - expected).norm() < tolerance * expected.norm(), name
+
+
+@needs_native
+def test_the_derivative_of_a_force_by_a_weight_of_the_energy_is_the_force(batch):
+    topology, parameters, positions = batch
+    x = positions[..., :5].clone().requires_grad_()
+    weight = torch.ones((topology.n_molecules, 5), requires_grad=True)
+    energy = MechanicalEnergy(topology, parameters, "native")
+    (gradient,) = torch.autograd.grad((weight * energy(x)).sum(), x, create_graph=True)
+    direction = torch.randn(x.shape, generator=torch.Generator().manual_seed(4))
+    (found,) = torch.autograd.grad((gradient * direction).sum(), weight)
+    expected = topology.sum_atoms((gradient.detach() * direction).sum(0))
+    assert (found - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
 def test_without_the_extension_the_torch_kernel_serves(batch, monkeypatch):
