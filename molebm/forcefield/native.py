@@ -25,7 +25,7 @@ from molebm.forcefield.parameters import Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
-DISPLACEMENT: Final = 2e-3  # Å, of the coordinate that moves most in a central difference
+DISPLACEMENT: Final = 3e-3  # Å, of the coordinate that moves most in a central difference
 _VERSION: Final = 2  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
 _ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
