@@ -16,7 +16,7 @@ from molebm.errors import MoleculeError, RequestError
 from molebm.references.openmm_energy import open_context
 
 
-class _Phase(NamedTuple):
+class Phase(NamedTuple):
     """Where one trajectory is, in OpenMM's units."""
 
     positions: NDArray[np.float64]  # (N, 3) nm
@@ -73,7 +73,7 @@ def langevin_ensemble(
     n_atoms, n_trajectories = positions.shape[1:]
     if n_atoms != system.getNumParticles():
         raise RequestError(f"the system has {system.getNumParticles()} particles and the positions {n_atoms}")
-    integrator_seed, *velocity_seeds = _seeds(seed, 1 + n_trajectories)
+    integrator_seed, *velocity_seeds = seeds(seed, 1 + n_trajectories)
     integrator = openmm.LangevinMiddleIntegrator(temperature, friction, 1e-3 * time_step_fs)  # K, 1/ps, ps
     integrator.setRandomNumberSeed(integrator_seed)
     context = open_context(system, integrator, platform=platform)
@@ -85,39 +85,46 @@ def langevin_ensemble(
         for start, velocity_seed in zip(starts, velocity_seeds, strict=True):
             context.setPositions(start)
             context.setVelocitiesToTemperature(temperature, velocity_seed)
-            phases.append(_phase(context))
-        phases = [_advanced(context, phase, steps_before, c) for c, phase in enumerate(phases)]
+            phases.append(phase(context))
+        phases = [advance(context, now, steps_before, c) for c, now in enumerate(phases)]
         for _ in range(n_frames):
-            phases = [_advanced(context, phase, steps_between, c) for c, phase in enumerate(phases)]
-            frame = 10 * np.stack([phase.positions.T for phase in phases], axis=-1)  # (3, N, C) Å
+            phases = [advance(context, now, steps_between, c) for c, now in enumerate(phases)]
+            frame = 10 * np.stack([now.positions.T for now in phases], axis=-1)  # (3, N, C) Å
             yield torch.from_numpy(frame).to(positions)
 
     return frames()
 
 
-def _advanced(context: openmm.Context, phase: _Phase, n_steps: int, trajectory: int) -> _Phase:
-    """Take one trajectory on by some steps; the Context serves them all in turn."""
-    context.setPositions(phase.positions)
-    context.setVelocities(phase.velocities)
+def advance(context: openmm.Context, start: Phase, n_steps: int, trajectory: int) -> Phase:
+    """Take one trajectory on by some steps; the Context serves them all in turn.
+
+    Raises
+    ------
+    MoleculeError
+        If the trajectory blows up.
+    """
+    context.setPositions(start.positions)
+    context.setVelocities(start.velocities)
     advice = "start from relaxed conformers or take a shorter time step"
     try:
         context.getIntegrator().step(n_steps)
     except openmm.OpenMMException as error:
         raise MoleculeError(f"trajectory {trajectory} stopped ({error}); {advice}") from error
-    after = _phase(context)
+    after = phase(context)
     if not np.isfinite(after.positions).all():
         raise MoleculeError(f"trajectory {trajectory} blew up; {advice}")
     return after
 
 
-def _phase(context: openmm.Context) -> _Phase:
+def phase(context: openmm.Context) -> Phase:
+    """Read where the trajectory is that the Context holds."""
     state = context.getState(positions=True, velocities=True)
-    return _Phase(
+    return Phase(
         state.getPositions(asNumpy=True).value_in_unit(unit.nanometer),
         state.getVelocities(asNumpy=True).value_in_unit(unit.nanometer / unit.picosecond),
     )
 
 
-def _seeds(seed: int, n: int) -> list[int]:
+def seeds(seed: int, n: int) -> list[int]:
     """Make n seeds of one, none of them 0, which OpenMM takes as a wish for chance."""
     return (1 + np.random.SeedSequence(seed).generate_state(n) % (2**31 - 1)).tolist()
