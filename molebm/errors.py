@@ -34,3 +34,7 @@ class RequestError(MolebmError, ValueError):
 
 class CheckpointError(MolebmError, ValueError):
     """A checkpoint or data shard is missing, damaged or of another version."""
+
+
+class DivergenceError(MolebmError, ArithmeticError):
+    """Training has run away: the model's own samples explode or its gradients are no numbers."""

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @click.command(
     epilog="Example: molebm train workflows/train.toml references -o runs/first\n\n"
-    "After an interruption the same command goes on from the last checkpoint."
+    "After an interruption the same command goes on from the last checkpoint. On several GPUs of one node:\n\n"
+    "torchrun --nproc-per-node gpu -m molebm.cli.main train workflows/train.toml references -o runs/first --device cuda"
 )
 @click.argument("config", type=click.Path(path_type=Path))
 @click.argument("references", type=click.Path(path_type=Path, file_okay=False))
@@ -28,13 +29,14 @@ if TYPE_CHECKING:
 def train(config: Path, references: Path, output: Path, checkpoint_every: int, device: str, quiet: bool) -> int:
     """Train as CONFIG (TOML) says on the folder REFERENCES that `molebm prepare` made.
 
-    Writes checkpoint.safetensors, log.jsonl and model.safetensors with model.json to the run folder.
+    Writes checkpoints, log.jsonl and model.safetensors with model.json to the run folder.
     """
     from molebm.training.config import read_config
     from molebm.training.loop import begin_or_resume, train_until_done
 
     settings = read_config(config)
     run = begin_or_resume(settings, references, output, resolve_device(device))
+    quiet = quiet or not run.world.leads
     with progress("training", total=settings.total_updates, unit="update", quiet=quiet) as advance:
         advance(run.n_updates)
         seen = run.n_updates
@@ -43,14 +45,16 @@ def train(config: Path, references: Path, output: Path, checkpoint_every: int, d
             seen = report.update
             if not quiet:
                 click.echo(_line(report), err=True)
-    click.echo(json.dumps({"model": str(output / "model.safetensors"), "updates": seen}))
+    if run.world.leads:
+        click.echo(json.dumps({"model": str(output / "model.safetensors"), "updates": seen}))
     return 0
 
 
 def _line(report: Report) -> str:
-    text = f"{report.update:6d} {report.stage:16s} loss {report.loss:8.4f}  gradient {report.gradient_norm:8.3g}"
-    if report.lost_chains:
-        text += f"  lost chains {report.lost_chains}"
+    text = f"{report.update:6d} {report.stage}: loss {report.loss:.4f}  gradient {report.gradient_norm:.3g}"
+    if report.lost:
+        worst = ", ".join(f"{name} {count}" for name, count in report.lost.items())
+        text += f"  chains lost, most of {worst}"
     if report.pearson is not None:
         text += f"  validation r {report.pearson:.3f} slope {report.slope:.3f} rmse {report.rmse:.2f} kcal/mol"
     return text

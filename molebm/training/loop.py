@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,11 +15,13 @@ import torch
 from molebm.errors import RequestError
 from molebm.models.checkpoint import save_model, write_json
 from molebm.training.config import TrainingConfig
+from molebm.training.distributed import World, device_of_process, join, wait_for_all
 from molebm.training.evaluation import evaluate
+from molebm.training.pool import Shards
 from molebm.training.run import TrainingRun, Update
-from molebm.training.shards import Reference, read_manifest, read_references
+from molebm.training.shards import Reference, read_manifest, read_references, read_texts, verified_shards
 
-CHECKPOINT, LOG, MODEL, SETTINGS = "checkpoint.safetensors", "log.jsonl", "model", "settings.json"
+LATEST, LOG, MODEL, SETTINGS = "latest.json", "log.jsonl", "model", "settings.json"
 VALIDATION_TEMPERATURE = 500.0  # K
 MAX_VALIDATION = 64  # molecules
 
@@ -29,39 +34,49 @@ class Report(NamedTuple):
     loss: float
     gradient_norm: float
     learning_rate: float
-    lost_chains: int
+    step_scale: float
+    lost: dict[str, int]  # chains lost and gradients left out, the worst molecules
     pearson: float | None = None  # medians over unseen scaffolds
     slope: float | None = None
     rmse: float | None = None  # kcal/mol
 
 
 def begin_or_resume(config: TrainingConfig, references: Path, folder: Path, device: torch.device) -> TrainingRun:
-    """Set up a run in a folder, or take up the one that is there.
+    """Set up a run in a folder, or take up the one that is there; in each process that `torchrun` started.
 
     Raises
     ------
     RequestError
-        If the folder holds a run with other settings, or there is nothing to train on.
+        If the folder holds a run with other settings or another number of processes, or there is
+        nothing to train on.
     """
-    training = list(read_references(references, "train"))[: config.max_molecules]
-    if not training:
-        raise RequestError(f"'{references}' holds no training molecules; prepare more")
+    device = device_of_process(device)
+    world = join(device)
+    paths = list(islice(verified_shards(references), config.max_shards))
+    if len(paths) < world.size:
+        raise RequestError(f"'{references}' has {len(paths)} shards for {world.size} processes; prepare more")
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / SETTINGS
-    wanted = config.model_dump(mode="json")
-    if settings.exists() and json.loads(settings.read_text()) != wanted:
+    wanted = {**config.model_dump(mode="json"), "processes": world.size}
+    if settings.exists() and json.loads(settings.read_text()) != json.loads(json.dumps(wanted)):
         raise RequestError(f"'{folder}' holds a run with other settings (see {SETTINGS}); use another folder")
-    write_json(settings, wanted)
-    run = TrainingRun(config, training, device)
-    if (folder / CHECKPOINT).exists():
-        run.restore(folder / CHECKPOINT)
+    if world.leads:
+        write_json(settings, wanted)
+    run = TrainingRun(config, Shards(paths[world.rank :: world.size], "train", config.seed), device, world)
+    if not run.pool.members:
+        raise RequestError(f"'{references}' holds no training molecules; prepare more")
+    if (folder / LATEST).exists():
+        run.restore(_checkpoint(folder, json.loads((folder / LATEST).read_text())["update"], world))
     return run
 
 
 def train_until_done(run: TrainingRun, references: Path, folder: Path, *, checkpoint_every: int) -> Iterator[Report]:
-    """Train to the last update, writing checkpoints, a log and the model to `folder`."""
-    config = run.config
-    validation = list(read_references(references, "validation"))[:MAX_VALIDATION]
+    """Train to the last update, writing checkpoints, a log and the model to `folder`.
+
+    Reports come from every process; files from the first, but for the checkpoint that each needs.
+    """
+    config, leads = run.config, run.world.leads
+    validation = list(islice(read_references(references, "validation"), MAX_VALIDATION)) if leads else []
     since: list[Update] = []
     while run.n_updates < config.total_updates:
         since.append(run.advance())
@@ -70,23 +85,42 @@ def train_until_done(run: TrainingRun, references: Path, folder: Path, *, checkp
             check = validation if run.n_updates % config.validate_every == 0 or done else []
             report = _report(run, since, check)
             since = []
-            with (folder / LOG).open("a") as log:
-                log.write(json.dumps(report._asdict()) + "\n")
+            if leads:
+                with (folder / LOG).open("a") as log:
+                    log.write(json.dumps(report._asdict()) + "\n")
             yield report
         if run.n_updates % checkpoint_every == 0 or done:
-            run.save(folder / CHECKPOINT)
-            _save_model(run, references, folder)
+            _save(run, references, folder)
+
+
+def _save(run: TrainingRun, references: Path, folder: Path) -> None:
+    """Write the checkpoint of every process, and only then say that it is the latest."""
+    run.save(_checkpoint(folder, run.n_updates, run.world))
+    wait_for_all(run.world)
+    if run.world.leads:
+        write_json(folder / LATEST, {"update": run.n_updates})
+        _save_model(run, references, folder)
+    wait_for_all(run.world)
+    for path in folder.glob(f"checkpoint-*.{run.world.rank}.safetensors"):
+        if path != _checkpoint(folder, run.n_updates, run.world):
+            path.unlink()
+
+
+def _checkpoint(folder: Path, update: int, world: World) -> Path:
+    return folder / f"checkpoint-{update:08d}.{world.rank}.safetensors"
 
 
 def _report(run: TrainingRun, since: list[Update], validation: list[Reference]) -> Report:
-    last, count = since[-1], len(since)
+    last = since[-1]
+    lost = sum((update.lost for update in since), Counter())
     report = Report(
         update=run.n_updates,
         stage=last.stage,
-        loss=sum(update.loss for update in since) / count,
-        gradient_norm=sum(update.gradient_norm for update in since) / count,
+        loss=_mean([update.loss for update in since]),
+        gradient_norm=_mean([update.gradient_norm for update in since]),
         learning_rate=last.learning_rate,
-        lost_chains=sum(update.lost_chains for update in since),
+        step_scale=last.step_scale,
+        lost=dict(lost.most_common(3)),
     )
     if not validation:
         return report
@@ -96,14 +130,27 @@ def _report(run: TrainingRun, since: list[Update], validation: list[Reference]) 
     )
 
 
+def _n_molecules(references: Path, max_shards: int | None) -> int:
+    files = [references / entry["file"] for entry in read_manifest(references)["shards"]]
+    return sum(read_texts(path)["splits"].count("train") for path in files[:max_shards])
+
+
+def _mean(values: list[float]) -> float:
+    """Average what is finite; a molecule whose energy was no number has spoilt the loss and nothing else."""
+    finite = [value for value in values if math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else 0.0
+
+
 def _save_model(run: TrainingRun, references: Path, folder: Path) -> None:
+    manifest = read_manifest(references)
     model = run.model(
         {
-            "objective": "conditional NCE, then persistent contrastive divergence",
+            "objective": ", then ".join(dict.fromkeys(stage.name for stage in run.config.stages)),
             "updates": run.n_updates,
             "config": run.config.model_dump(mode="json"),
-            "references": read_manifest(references)["settings"],
-            "n_training_molecules": len(run.references),
+            "references": manifest["settings"],
+            "processes": run.world.size,
+            "n_training_molecules": _n_molecules(references, run.config.max_shards),
         }
     )
     save_model(folder / MODEL, model.network, model.metadata)

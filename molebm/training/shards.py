@@ -111,12 +111,24 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"'{folder}' has no readable {MANIFEST} ({error}); run `molebm prepare` on it") from error
 
 
-def read_references(folder: Path, split: str) -> Iterator[Reference]:
-    """Stream the molecules of one split, shard by shard, checking each shard's checksum."""
+def verified_shards(folder: Path) -> Iterator[Path]:
+    """Stream the shards of a folder, in order, checking each one's checksum.
+
+    Raises
+    ------
+    CheckpointError
+        If a shard is missing or is not what the manifest describes.
+    """
     for entry in read_manifest(folder)["shards"]:
         path = folder / entry["file"]
-        if checksum(path) != entry["sha256"]:
+        if not path.exists() or checksum(path) != entry["sha256"]:
             raise CheckpointError(f"'{path}' is not what the manifest describes; prepare it again")
+        yield path
+
+
+def read_references(folder: Path, split: str) -> Iterator[Reference]:
+    """Stream the molecules of one split, shard by shard."""
+    for path in verified_shards(folder):
         yield from (reference for reference in read_shard(path) if reference.split == split)
 
 
