@@ -19,18 +19,10 @@ from molebm.chem.cleaning import check_molecule
 from molebm.chem.graph import topology_from_mol
 from molebm.errors import EmbeddingError, MoleculeError
 from molebm.forcefield.geometry import triple_product
+from molebm.preparation.openmm_input import OpenMMMolecule
 from molebm.references.openmm_exchange import replica_exchange
 from molebm.samplers.masses import repartition_hydrogen_mass
 from molebm.training.shards import Reference, is_finite
-
-
-class OpenMMMolecule(NamedTuple):
-    """A molecule with explicit hydrogens and an OpenMM system of its atoms, in the same order."""
-
-    name: str
-    mol: Chem.Mol  # its conformers, if it has any, are where the first runs start
-    system: openmm.System  # any forces, no constraints
-    split: str = "train"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,14 +77,15 @@ def jobs(molecule: OpenMMMolecule, settings: ExchangeSettings) -> list[Job]:
     return [Job(text, start, settings, seed) for start, seed in zip(starts, seeds, strict=True)]
 
 
-def run(job: Job) -> Samples:
-    """Do one run.
+def attempt(job: Job) -> Samples | MoleculeError:
+    """Do one run, or say why it cannot be done."""
+    try:
+        return _run(job)
+    except MoleculeError as error:
+        return error
 
-    Raises
-    ------
-    MoleculeError
-        If a trajectory blows up.
-    """
+
+def _run(job: Job) -> Samples:
     settings = job.settings
     system = openmm.XmlSerializer.deserialize(job.system)
     frames = list(

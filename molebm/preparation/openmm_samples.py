@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,18 +18,19 @@ import torch
 from molebm import __version__
 from molebm.errors import MoleculeError, RequestError
 from molebm.models.checkpoint import write_json
-from molebm.preparation.exchange_runs import ExchangeSettings, OpenMMMolecule, Samples, jobs, reference_of, run
+from molebm.preparation.exchange_runs import ExchangeSettings, Job, Samples, attempt, jobs, reference_of
+from molebm.preparation.openmm_input import OpenMMMolecule, check_system
 from molebm.preparation.prepare import Failed
 from molebm.training.shards import MANIFEST, checksum, write_shard
 
 
 class RunsDone(NamedTuple):
-    """What has become of some runs of a molecule: finished, there before, or failed."""
+    """Some runs of a molecule are settled: finished now or before, or in vain."""
 
     name: str
     n_runs: int
     acceptance: list[float] | None  # of swaps between neighbouring temperatures, of a run that finished now
-    failed: Failed | None
+    failed: Failed | None  # told with the last run
 
 
 def prepare_openmm(
@@ -56,49 +57,10 @@ def prepare_openmm(
         raise RequestError("two molecules have the same name; give each its own")
     _claim(folder, settings)
     failed: list[Failed] = []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_processes, mp_context=context, initializer=_one_thread) as pool:
-        try:
-            for done in _sampled(molecules, folder, settings, pool):
-                failed += [done.failed] if done.failed else []
-                yield done
-        finally:
-            pool.shutdown(cancel_futures=True)
+    for done in _sampled(molecules, folder, settings, n_processes):
+        failed += [done.failed] if done.failed else []
+        yield done
     _write_manifest(folder, settings, failed)
-
-
-def check_system(molecule: OpenMMMolecule) -> None:
-    """See that a system is of its molecule's atoms in their order, as far as a system tells.
-
-    Raises
-    ------
-    RequestError
-        If the name cannot be that of a file, the numbers of atoms differ, a distance is constrained, or atoms
-        are bonded that are not in the molecule.
-    """
-    name, mol, system = molecule.name, molecule.mol, molecule.system
-    if Path(name).name != name:
-        raise RequestError(f"{name!r} cannot name a file; choose a name without slashes")
-    if mol.GetNumAtoms() != system.getNumParticles():
-        raise RequestError(
-            f"{name}: the molecule has {mol.GetNumAtoms()} atoms and the system {system.getNumParticles()} particles; "
-            "give both all hydrogens and no solvent molecules"
-        )
-    if system.getNumConstraints():
-        raise RequestError(
-            f"{name}: the system constrains {system.getNumConstraints()} distances, and the bonds of the learned "
-            "energy are flexible; create the system with constraints=None"
-        )
-    bonded = {frozenset((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in mol.GetBonds()}
-    for force in system.getForces():
-        if isinstance(force, openmm.HarmonicBondForce):
-            for index in range(force.getNumBonds()):
-                pair = force.getBondParameters(index)[:2]
-                if frozenset(pair) not in bonded:
-                    raise RequestError(
-                        f"{name}: the system bonds the atoms {pair[0]} and {pair[1]} and the molecule does not; "
-                        "give both the same atoms in the same order"
-                    )
 
 
 def _claim(folder: Path, settings: ExchangeSettings) -> None:
@@ -111,44 +73,61 @@ def _claim(folder: Path, settings: ExchangeSettings) -> None:
 
 
 def _sampled(
-    molecules: Sequence[OpenMMMolecule], folder: Path, settings: ExchangeSettings, pool: ProcessPoolExecutor
+    molecules: Sequence[OpenMMMolecule], folder: Path, settings: ExchangeSettings, n_processes: int
 ) -> Iterator[RunsDone]:
-    """Send off the runs of all molecules, and write each molecule when the last of its runs is back."""
-    runs: dict[str, list[Future[Samples]]] = {}
-    owners: dict[Future[Samples], OpenMMMolecule] = {}
+    """Do the runs of one molecule after the other, and write each molecule after the last of its runs."""
+    waiting: list[OpenMMMolecule] = []
+    asked: list[Job] = []
     for molecule in molecules:
         if _shard(folder, molecule.name).exists():
             yield RunsDone(molecule.name, settings.n_runs, None, None)
             continue
         try:
-            runs[molecule.name] = [pool.submit(run, job) for job in jobs(molecule, settings)]
+            asked += jobs(molecule, settings)
         except MoleculeError as error:
             yield RunsDone(molecule.name, settings.n_runs, None, Failed(molecule.name, "", str(error)))
         else:
-            owners |= dict.fromkeys(runs[molecule.name], molecule)
-    unsettled = dict.fromkeys(runs, settings.n_runs)
-    for future in as_completed(owners):
-        molecule = owners.pop(future)
-        unsettled[molecule.name] -= 1
-        last = not unsettled[molecule.name]
-        acceptance = None if future.exception() else future.result().acceptance
+            waiting.append(molecule)
+    results = _in_order(asked, n_processes)
+    for molecule in waiting:
+        runs: list[Samples] = []
+        failed = None
+        for n, result in enumerate(islice(results, settings.n_runs), start=1):
+            if isinstance(result, MoleculeError):
+                failed = Failed(molecule.name, "", str(result))
+            else:
+                runs.append(result)
+            if len(runs) == settings.n_runs:
+                failed = _write(molecule, runs, folder, settings)
+            acceptance = None if isinstance(result, MoleculeError) else result.acceptance
+            yield RunsDone(molecule.name, 1, acceptance, failed if n == settings.n_runs else None)
+
+
+def _in_order(asked: list[Job], n_processes: int) -> Iterator[Samples | MoleculeError]:
+    """Do the jobs one after the other in each process, since OpenMM's Reference platform has one stream of
+    random numbers for the whole of a process.
+    """
+    if n_processes == 1:
+        yield from map(attempt, asked)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
         try:
-            if last:
-                samples = [run.result() for run in runs.pop(molecule.name)]
-                write_shard(_shard(folder, molecule.name), [reference_of(molecule, samples, settings)])
-        except MoleculeError as error:
-            yield RunsDone(molecule.name, 1, acceptance, Failed(molecule.name, "", str(error)))
-        else:
-            yield RunsDone(molecule.name, 1, acceptance, None)
+            yield from pool.map(attempt, asked)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write(molecule: OpenMMMolecule, runs: list[Samples], folder: Path, settings: ExchangeSettings) -> Failed | None:
+    try:
+        write_shard(_shard(folder, molecule.name), [reference_of(molecule, runs, settings)])
+    except MoleculeError as error:
+        return Failed(molecule.name, "", str(error))
+    return None
 
 
 def _shard(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
-    os.environ["OPENMM_CPU_THREADS"] = "1"
 
 
 def _write_manifest(folder: Path, settings: ExchangeSettings, failed: list[Failed]) -> None:

@@ -71,12 +71,18 @@ def open_context(
     *,
     platform: str | None = None,
     precision: Precision | None = None,
+    n_threads: int | None = None,
 ) -> openmm.Context:
-    """Open a Context on a platform by name, or on the fastest one that works; see `OpenMMEnergy`."""
+    """Open a Context on a platform by name, or on the fastest one that works; see `OpenMMEnergy`.
+
+    `n_threads` limits the CPU platform, which takes all cores if it is not given.
+    """
     chosen = _named_platform(platform) if platform else _fastest_platform()
-    properties = {} if precision is None else {"Precision": precision}
-    if properties and "Precision" not in chosen.getPropertyNames():
+    properties: dict[str, str] = {} if precision is None else {"Precision": precision}
+    if precision and "Precision" not in chosen.getPropertyNames():
         raise RequestError(f"the platform {chosen.getName()} has no choice of precision: leave it out")
+    if n_threads is not None and chosen.getName() == "CPU":
+        properties["Threads"] = str(n_threads)
     try:
         return openmm.Context(system, integrator, chosen, properties)
     except openmm.OpenMMException as error:

@@ -49,7 +49,8 @@ def replica_exchange(
 
     A swap is accepted with probability :math:`\min(1, e^{(\beta_i - \beta_j)(E_i - E_j)})`, which leaves the
     distribution at every temperature as it was; velocities are rescaled by :math:`\sqrt{T'/T}`. Even and odd
-    pairs take turns. The same seed gives the same bits on the Reference platform.
+    pairs take turns. The same seed gives the same bits on the Reference platform, whose stream of random
+    numbers belongs to the process: interleave no other dynamics. The CPU platform is given one thread.
 
     Parameters
     ----------
@@ -88,7 +89,7 @@ def replica_exchange(
     integrator_seed, velocity_seed, swap_seed = seeds(seed, 3)
     integrator = openmm.LangevinMiddleIntegrator(temperatures[0], friction, 1e-3 * time_step_fs)  # K, 1/ps, ps
     integrator.setRandomNumberSeed(integrator_seed)
-    context = open_context(system, integrator, platform=platform)
+    context = open_context(system, integrator, platform=platform, n_threads=1)
     generator = np.random.default_rng(swap_seed)
     beta = 1 / (BOLTZMANN * np.array(temperatures))
 
@@ -133,8 +134,10 @@ def _energy(context: openmm.Context) -> float:
 def _rung(context: openmm.Context, replica: Phase) -> Rung:
     context.setPositions(replica.positions)
     state = context.getState(energy=True, forces=True)
-    return Rung(
-        (10 * (replica.positions - replica.positions.mean(0))).astype(np.float32),
-        state.getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole),
-        state.getForces(asNumpy=True).value_in_unit(unit.kilocalorie_per_mole / unit.angstrom).astype(np.float32),
-    )
+    forces = state.getForces(asNumpy=True).value_in_unit(unit.kilocalorie_per_mole / unit.angstrom)
+    with np.errstate(over="ignore"):  # what has blown up shows as infinite
+        return Rung(
+            (10 * (replica.positions - replica.positions.mean(0))).astype(np.float32),
+            state.getPotentialEnergy().value_in_unit(unit.kilocalorie_per_mole),
+            forces.astype(np.float32),
+        )
