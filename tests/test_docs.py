@@ -121,7 +121,7 @@ def test_training_settings_shown_are_all_there_are_with_their_defaults():
     assert shown == TrainingConfig()
     unset = [
         key
-        for section in (shown, shown.network, shown.warm_up, shown.contrast, shown.optimiser)
+        for section in (shown, shown.network, shown.pool, shown.optimiser, *shown.stages)
         for key in set(type(section).model_fields) - section.model_fields_set
     ]
-    assert unset == ["max_molecules"]
+    assert unset == ["max_shards"]

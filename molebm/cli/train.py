@@ -24,9 +24,20 @@ if TYPE_CHECKING:
 @click.argument("references", type=click.Path(path_type=Path, file_okay=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Run folder.")
 @click.option("--checkpoint-every", type=click.IntRange(min=1), default=500, show_default=True, help="Updates.")
+@click.option(
+    "--stop-after", type=click.IntRange(min=1), help="Updates of this call; the same command goes on from there."
+)
 @device_option
 @quiet_option
-def train(config: Path, references: Path, output: Path, checkpoint_every: int, device: str, quiet: bool) -> int:
+def train(
+    config: Path,
+    references: Path,
+    output: Path,
+    checkpoint_every: int,
+    stop_after: int | None,
+    device: str,
+    quiet: bool,
+) -> int:
     """Train as CONFIG (TOML) says on the folder REFERENCES that `molebm prepare` made.
 
     Writes checkpoints, log.jsonl and model.safetensors with model.json to the run folder.
@@ -40,7 +51,9 @@ def train(config: Path, references: Path, output: Path, checkpoint_every: int, d
     with progress("training", total=settings.total_updates, unit="update", quiet=quiet) as advance:
         advance(run.n_updates)
         seen = run.n_updates
-        for report in train_until_done(run, references, output, checkpoint_every=checkpoint_every):
+        for report in train_until_done(
+            run, references, output, checkpoint_every=checkpoint_every, stop_after=stop_after
+        ):
             advance(report.update - seen)
             seen = report.update
             if not quiet:

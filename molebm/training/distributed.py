@@ -35,7 +35,7 @@ def join(device: torch.device) -> World:
 
 def device_of_process(device: torch.device) -> torch.device:
     """Give each process on a node a GPU of its own."""
-    if device.type == "cuda" and device.index is None:
+    if device == torch.device("cuda"):
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return device
 

@@ -44,9 +44,9 @@ class Relaxed(NamedTuple):
     learned: Tensor  # (G, C) kcal/mol, learned energy of the learned minimum
     reference: Tensor  # (G, C) kcal/mol, reference energy of the reference minimum
     excess: Tensor  # (G, C) kcal/mol, reference energy of the learned minimum above that
-    rmsd: Tensor  # (G, C) Å, between the two minima, of all atoms
     converged: Tensor  # (G, C) bool, both
-    positions: Tensor  # (3, N, C) Å, the learned minimum
+    learned_positions: Tensor  # (3, N, C) Å
+    reference_positions: Tensor  # (3, N, C) Å
 
 
 def evaluate(model: LearnedModel, references: Sequence[Reference], temperature: float | None) -> Agreement:
@@ -112,31 +112,38 @@ def relax(
         learned=above.energy,
         reference=below.energy,
         excess=energy_and_forces(reference, above.positions).energy - below.energy,
-        rmsd=superposed_rmsd(topology, above.positions, below.positions),
         converged=above.converged & below.converged,
-        positions=above.positions,
+        learned_positions=above.positions,
+        reference_positions=below.positions,
     )
 
 
-def superposed_rmsd(topology: Topology, a: Tensor, b: Tensor) -> Tensor:
-    """Measure the root-mean-square distance of all atoms after the best superposition, (G, C) Å.
+def superposed_rmsd(topology: Topology, a: Tensor, b: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Measure the root-mean-square distance of atoms after the best superposition, (G, C) Å.
 
-    Conformers (3, N, C) are compared column by column, their atoms as they are numbered. Mirror images are
-    not superposed.
+    Conformers (3, N, C) are compared column by column, their atoms as they are numbered; all count the same
+    unless `weights` (N,) say otherwise. Mirror images are not superposed.
 
     References
     ----------
     Kabsch, Acta Cryst. A34, 827 (1978).
     """
-    n_atoms = topology.atoms_per_molecule()[:, None]  # (G, 1)
-    a, b = (_centred(topology, x.double()) for x in (a, b))
-    correlation = topology.sum_atoms((a[:, None] * b[None, :]).movedim(2, 0))  # (G, 3, 3, C)
-    correlation = correlation.movedim(3, 1)  # (G, C, 3, 3)
-    overlaps = torch.linalg.svdvals(correlation)  # (G, C, 3), falling
+    w = torch.ones(topology.n_atoms, device=topology.device) if weights is None else weights
+    w = w.double()[:, None]  # (N, 1)
+    total = topology.sum_atoms(w)  # (G, 1)
+
+    def centred(x: Tensor) -> Tensor:
+        centre = topology.sum_atoms((w * x).movedim(1, 0)) / total[:, None]  # (G, 3, C)
+        return x - centre[topology.molecule].movedim(1, 0)
+
+    a, b = centred(a.double()), centred(b.double())
+    products = a[:, None] * b[None, :] * w  # (3, 3, N, C)
+    correlation = topology.sum_atoms(products.movedim(2, 0)).movedim(3, 1)  # (G, C, 3, 3)
+    stretches = torch.linalg.svdvals(correlation)  # (G, C, 3), falling
     handedness = torch.linalg.det(correlation).sign()
-    overlap = overlaps[..., 0] + overlaps[..., 1] + handedness * overlaps[..., 2]
-    spread = topology.sum_atoms((a.square() + b.square()).sum(0))
-    return ((spread - 2 * overlap).clamp(min=0) / n_atoms).sqrt()
+    overlap = stretches[..., 0] + stretches[..., 1] + handedness * stretches[..., 2]
+    spread = topology.sum_atoms(((a.square() + b.square()) * w).sum(0))  # (G, C)
+    return ((spread - 2 * overlap).clamp(min=0) / total).sqrt()
 
 
 def rank_correlation(a: Tensor, b: Tensor) -> Tensor:
@@ -191,11 +198,6 @@ def _on_samples(
         positions = torch.cat([reference.positions[:, :, columns] for reference in batch], dim=1)
         energy_fn = MechanicalEnergy(topology, model.parameters(topology))
         yield batch, topology, columns, energy_fn.energy_and_forces(positions)
-
-
-def _centred(topology: Topology, x: Tensor) -> Tensor:
-    centre = topology.sum_atoms(x.movedim(1, 0)) / topology.atoms_per_molecule()[:, None, None]  # (G, 3, C)
-    return x - centre[topology.molecule].movedim(1, 0)
 
 
 def _ranks(values: Tensor) -> Tensor:

@@ -70,17 +70,21 @@ def begin_or_resume(config: TrainingConfig, references: Path, folder: Path, devi
     return run
 
 
-def train_until_done(run: TrainingRun, references: Path, folder: Path, *, checkpoint_every: int) -> Iterator[Report]:
+def train_until_done(
+    run: TrainingRun, references: Path, folder: Path, *, checkpoint_every: int, stop_after: int | None = None
+) -> Iterator[Report]:
     """Train to the last update, writing checkpoints, a log and the model to `folder`.
 
     Reports come from every process; files from the first, but for the checkpoint that each needs.
+    After `stop_after` updates of this call it stops early, with a checkpoint.
     """
     config, leads = run.config, run.world.leads
     validation = list(islice(read_references(references, "validation"), MAX_VALIDATION)) if leads else []
     since: list[Update] = []
-    while run.n_updates < config.total_updates:
+    last = config.total_updates if stop_after is None else min(config.total_updates, run.n_updates + stop_after)
+    while run.n_updates < last:
         since.append(run.advance())
-        done = run.n_updates == config.total_updates
+        done = run.n_updates == last
         if run.n_updates % config.report_every == 0 or done:
             check = validation if run.n_updates % config.validate_every == 0 or done else []
             report = _report(run, since, check)
