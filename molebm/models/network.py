@@ -29,17 +29,17 @@ class ParameterNetwork(nn.Module):
     Wang et al., Chem. Sci. 13, 12016 (2022), espaloma; Seute et al., Chem. Sci. 16, 2907 (2025), Grappa.
     """
 
-    def __init__(self, width: int = 128, hidden: int = 64, n_layers: int = 4) -> None:
+    def __init__(self, width: int = 128, hidden: int = 64, n_layers: int = 4, gated: bool = False) -> None:
         super().__init__()
         self.atom_embedding = CategoryEmbedding(ATOM_FEATURE_SIZES, width)
         self.bond_embedding = CategoryEmbedding(BOND_FEATURE_SIZES, width)
-        self.layers = nn.ModuleList(BondConvolution(width) for _ in range(n_layers))
+        self.layers = nn.ModuleList(BondConvolution(width, gated=gated) for _ in range(n_layers))
         self.norm = nn.LayerNorm(width)
         self.bond = ReversibleHead(width, hidden=hidden, n_atoms=2, n_bonds=1, n_even=2)
         self.angle = ReversibleHead(width, hidden=hidden, n_atoms=3, n_bonds=2, n_even=3, n_odd=1)
         self.torsion = ReversibleHead(width, hidden=hidden, n_atoms=4, n_bonds=3, n_even=TORSION_HARMONICS)
         self.improper = SlotHead(width, hidden=hidden, n_slots=2, n_outputs=1)
-        self.atom = SlotHead(width, hidden=hidden, n_slots=1, n_outputs=4)
+        self.atom = SlotHead(width, hidden=hidden, n_slots=1, n_outputs=5)
         self.increment = ReversibleHead(width, hidden=hidden, n_atoms=2, n_bonds=1, n_odd=1)
 
     def forward(self, topology: Topology) -> Parameters:
@@ -49,18 +49,19 @@ class ParameterNetwork(nn.Module):
         both_ways = torch.cat([t.bonds, t.bonds.flip(0)], dim=1)
         atoms = self.atom_embedding(t.atom_features)
         for layer in self.layers:
-            atoms = layer(atoms, both_ways, bonds.repeat(2, 1))
+            atoms = layer(atoms, both_ways, bonds)
         atoms = self.norm(atoms)
 
         stiffness, length = self.bond(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
         bend, theta, symmetric, antisymmetric = self.angle(atoms, bonds, t.angles, t.angle_bonds).T
         around = torch.stack([atoms[t.impropers[row]] for row in (0, 2, 3)]).sum(0)
         (improper,) = self.improper(atoms[t.impropers[1]], around).T
-        radius, depth, donor, acceptor = self.atom(atoms).T
+        radius, depth, softness, donor, acceptor = self.atom(atoms).T
         (increment,) = self.increment(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
         pair_radius, pair_depth = combine(
             priors.radius(t) * torch.exp(0.3 * torch.tanh(radius)),
             priors.WELL_DEPTH * torch.exp(2 * torch.tanh(depth)),
+            torch.exp(torch.tanh(softness)),
             torch.sigmoid(donor - 3),
             torch.sigmoid(acceptor - 3),
             t.pairs,
@@ -75,7 +76,7 @@ class ParameterNetwork(nn.Module):
             * torch.tanh(torch.stack([symmetric + antisymmetric, symmetric - antisymmetric]))
             * ~priors.is_linear(t),
             torsion_v=priors.TORSION_V * torch.tanh(self.torsion(atoms, bonds, t.torsions, t.torsion_bonds).T),
-            improper_k=priors.IMPROPER_K * torch.sigmoid(improper),
+            improper_k=priors.IMPROPER_K * torch.tanh(improper + 0.1),
             pair_radius=pair_radius,
             pair_depth=pair_depth,
             charge=charges(t, torch.tanh(increment)),
@@ -83,22 +84,33 @@ class ParameterNetwork(nn.Module):
 
 
 class BondConvolution(MessagePassing):
-    """One round of messages along the bonds, residual and normalised."""
+    """One round of messages along the bonds, residual and normalised.
 
-    def __init__(self, width: int) -> None:
+    With gates, the receiver decides how much of each message it lets in, as attention does.
+
+    References
+    ----------
+    Bresson and Laurent, arXiv:1711.07553, for the gates.
+    """
+
+    def __init__(self, width: int, *, gated: bool) -> None:
         super().__init__(aggr="sum")
         self.norm = nn.LayerNorm(width)
         self.sender = nn.Linear(width, width)
         self.along = nn.Linear(width, width, bias=False)
+        self.receiver = nn.Linear(width, width) if gated else None
         self.update_net = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
     def forward(self, atoms: Tensor, edges: Tensor, bonds: Tensor) -> Tensor:
         normed = self.norm(atoms)
-        received = self.propagate(edges, sent=self.sender(normed), along=self.along(bonds))
+        along = self.along(bonds).repeat(2, 1)  # one row for each direction
+        asked = torch.zeros_like(normed) if self.receiver is None else self.receiver(normed)
+        received = self.propagate(edges, sent=self.sender(normed), along=along, asked=asked)
         return atoms + self.update_net(torch.cat([normed, received], dim=-1))
 
-    def message(self, sent_j: Tensor, along: Tensor) -> Tensor:
-        return nn.functional.silu(sent_j + along)
+    def message(self, sent_j: Tensor, along: Tensor, asked_i: Tensor) -> Tensor:
+        message = nn.functional.silu(sent_j + along)
+        return message if self.receiver is None else torch.sigmoid(asked_i + sent_j + along) * message
 
 
 class CategoryEmbedding(nn.Module):
@@ -125,11 +137,15 @@ def charges(topology: Topology, increments: Tensor) -> Tensor:
     return moved.index_add(0, topology.bonds[1], -increments)
 
 
-def combine(radius: Tensor, depth: Tensor, donor: Tensor, acceptor: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor]:
-    """Combine van der Waals parameters of atoms (N,) into those of pairs (P,).
+def combine(
+    radius: Tensor, depth: Tensor, softness: Tensor, donor: Tensor, acceptor: Tensor, pairs: Tensor
+) -> tuple[Tensor, Tensor]:
+    r"""Combine van der Waals parameters of atoms (N,) into those of pairs (P,), by the rules of MMFF94.
 
-    The radius leans to the larger atom, the depth falls with the sixth power of the radius, and a
-    hydrogen bond brings donor and acceptor closer, as in MMFF94 but with learnt tendencies.
+    The radius leans to the larger atom unless one of the two is a donor. The depth is that of
+    Slater and Kirkwood, :math:`\epsilon_{ij} \propto a_i a_j / (s_i + s_j) / R_{ij}^6`, in terms of the depth between two
+    equal atoms and of the softness :math:`s = (\alpha/N)^{1/2}`. A hydrogen bond brings donor and acceptor closer. Where
+    MMFF94 has flags, the tendencies here are learnt, between 0 and 1.
 
     References
     ----------
@@ -138,7 +154,9 @@ def combine(radius: Tensor, depth: Tensor, donor: Tensor, acceptor: Tensor, pair
     i, j = pairs
     total = radius[i] + radius[j]
     asymmetry = (radius[i] - radius[j]) / total
-    pair_radius = total / 2 * (1 + 0.2 * (1 - torch.exp(-12 * asymmetry.square())))
-    pair_depth = (depth[i] * depth[j]).sqrt() * (radius[i] * radius[j]) ** 3 / pair_radius**6
+    leaning = 0.2 * (1 - donor[i]) * (1 - donor[j])
+    pair_radius = total / 2 * (1 + leaning * (1 - torch.exp(-12 * asymmetry.square())))
+    mean_softness = 2 * (softness[i] * softness[j]).sqrt() / (softness[i] + softness[j])
+    pair_depth = (depth[i] * depth[j]).sqrt() * mean_softness * (radius[i] * radius[j]) ** 3 / pair_radius**6
     bonding = 1 - (1 - donor[i] * acceptor[j]) * (1 - acceptor[i] * donor[j])
     return pair_radius * (1 - 0.2 * bonding), pair_depth * (1 - 0.5 * bonding)

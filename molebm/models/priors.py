@@ -16,9 +16,9 @@ from molebm.topology import Topology
 
 BOND_K: Final = 700.0  # kcal/mol/Å²
 ANGLE_K: Final = 100.0  # kcal/mol/rad²
-STRETCH_BEND_K: Final = 90.0  # kcal/mol/Å/rad, the bound
+STRETCH_BEND_K: Final = 200.0  # kcal/mol/Å/rad, the bound
 TORSION_V: Final = 15.0  # kcal/mol, the bound
-IMPROPER_K: Final = 40.0  # kcal/mol/rad², the bound
+IMPROPER_K: Final = 40.0  # kcal/mol/rad², the bound either way: some of MMFF94's are negative
 WELL_DEPTH: Final = 0.05  # kcal/mol
 
 # In the order of the element categories: H C N O F Si P S Cl Br I, other.

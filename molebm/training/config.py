@@ -133,6 +133,7 @@ class NetworkConfig(_Section):
     width: Annotated[int, Field(ge=8)] = 128
     hidden: Annotated[int, Field(ge=8)] = 64
     n_layers: Count = 4
+    gated: bool = False  # messages, by the atom that receives them
 
 
 class PoolConfig(_Section):

@@ -28,10 +28,10 @@ def topology_of(smiles):
     return topology_from_mol(Chem.AddHs(Chem.MolFromSmiles(smiles)))
 
 
-@pytest.fixture(scope="module")
-def network():
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "gated"])
+def network(request):
     """A small network with large random weights, so that nothing holds by being near zero."""
-    network = ParameterNetwork(width=16, hidden=16, n_layers=2).double()
+    network = ParameterNetwork(width=16, hidden=16, n_layers=2, gated=request.param).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in network.parameters():
@@ -47,7 +47,7 @@ def test_parameters_are_finite_positive_and_bounded(network):
     p = network(concatenate([topology_of(smiles) for smiles in SMILES]))
     for field in dataclasses.fields(p):
         assert torch.isfinite(getattr(p, field.name)).all(), field.name
-    for name in ("bond_k", "bond_length", "angle_k", "improper_k", "pair_radius", "pair_depth"):
+    for name in ("bond_k", "bond_length", "angle_k", "pair_radius", "pair_depth"):
         assert (getattr(p, name) > 0).all(), name
     assert ((p.angle_theta > 0) & (p.angle_theta <= math.pi)).all()
 
