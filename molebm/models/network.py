@@ -93,7 +93,7 @@ class BondConvolution(MessagePassing):
     Bresson and Laurent, arXiv:1711.07553, for the gates.
     """
 
-    def __init__(self, width: int, *, gated: bool) -> None:
+    def __init__(self, width: int, *, gated: bool = False) -> None:
         super().__init__(aggr="sum")
         self.norm = nn.LayerNorm(width)
         self.sender = nn.Linear(width, width)
