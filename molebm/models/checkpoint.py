@@ -15,13 +15,18 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from molebm.errors import CheckpointError
+from molebm.forcefield.energy import EnergyFn
+from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.forcefield.parameters import Parameters
+from molebm.models.couplings import ResidualEnergy
 from molebm.models.network import ParameterNetwork
+from molebm.models.residual import ResidualNetwork
 from molebm.topology import Topology
 
 FORMAT: Final = 1
 SHIPPED: Final = Path(__file__).parent / "shipped" / "molebm-1"
 """The model that ships with the package and is used where no other is named."""
+_RESIDUAL: Final = "residual."  # prefix of its weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +35,42 @@ class LearnedModel:
 
     network: ParameterNetwork
     metadata: Mapping[str, Any]
+    residual: ResidualNetwork | None = None
 
     def parameters(self, topology: Topology) -> Parameters:
         """Predict the kernel's parameters, detached, on the device of the topology."""
         with torch.no_grad():
             return self.network.to(topology.device)(topology)
 
+    def energy(self, topology: Topology) -> EnergyFn:
+        """Bind the kernel, and the residual if there is one, to a topology."""
+        mechanical = MechanicalEnergy(topology, self.parameters(topology))
+        if self.residual is None:
+            return mechanical
+        with torch.no_grad():
+            return ResidualEnergy(topology, mechanical, self.residual.to(topology.device)(topology))
 
-def save_model(path: Path, network: ParameterNetwork, metadata: Mapping[str, Any]) -> None:
+
+def save_model(
+    path: Path, network: ParameterNetwork, metadata: Mapping[str, Any], residual: ResidualNetwork | None = None
+) -> None:
     """Write `path`.safetensors and `path`.json, each complete or not at all.
 
-    `metadata` must be JSON and hold under "network" the arguments that build the network.
+    `metadata` must be JSON and hold under "network" the arguments that build the network, and under
+    "residual" those that build the residual, if there is one.
+
+    Raises
+    ------
+    ValueError
+        If there is a residual without its arguments, or the reverse.
     """
+    if (residual is not None) != ("residual" in metadata):
+        raise ValueError('a model has both a residual and metadata under "residual", or neither')
+    weights = network.state_dict()
+    if residual is not None:
+        weights |= residual.state_dict(prefix=_RESIDUAL)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_tensors(path.with_suffix(".safetensors"), network.state_dict())
+    save_tensors(path.with_suffix(".safetensors"), weights)
     write_json(path.with_suffix(".json"), {"format": FORMAT, **metadata})
 
 
@@ -64,11 +91,16 @@ def load_model(path: str | Path | None = None) -> LearnedModel:
     if metadata.get("format") != FORMAT:
         raise CheckpointError(f"'{stem}' has format {metadata.get('format')}, this version reads {FORMAT}; retrain it")
     network = ParameterNetwork(**metadata["network"])
+    residual = ResidualNetwork(**metadata["residual"]) if "residual" in metadata else None
     try:
+        if residual is not None:
+            own = [name for name in weights if name.startswith(_RESIDUAL)]
+            residual.load_state_dict({name.removeprefix(_RESIDUAL): weights.pop(name) for name in own})
+            residual.eval().requires_grad_(False)
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"the weights of '{stem}' do not fit its settings: {error}") from error
-    return LearnedModel(network.eval().requires_grad_(False), metadata)
+    return LearnedModel(network.eval().requires_grad_(False), metadata, residual)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
