@@ -10,7 +10,6 @@ from torch import Tensor
 
 from molebm.forcefield.energy import EnergyFn, EnergyForces, energy_and_forces
 from molebm.forcefield.geometry import distance
-from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.models.checkpoint import LearnedModel
 from molebm.samplers.minimise import minimise
 from molebm.topology import Topology, concatenate
@@ -196,8 +195,7 @@ def _on_samples(
         if temperature is not None:
             columns = at_temperature(batch[0], temperature)
         positions = torch.cat([reference.positions[:, :, columns] for reference in batch], dim=1)
-        energy_fn = MechanicalEnergy(topology, model.parameters(topology))
-        yield batch, topology, columns, energy_fn.energy_and_forces(positions)
+        yield batch, topology, columns, energy_and_forces(model.energy(topology), positions)
 
 
 def _ranks(values: Tensor) -> Tensor:
