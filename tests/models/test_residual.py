@@ -1,6 +1,7 @@
 """The residual: an energy of geometry alone, nothing before training, bounded after it."""
 
 import copy
+import dataclasses
 
 import pytest
 import torch
@@ -168,6 +169,14 @@ def test_forces_of_the_sum_are_the_gradient_of_its_energy_also_in_turns(both):
     torch.testing.assert_close(found.energy, expected.energy)
     torch.testing.assert_close(found.forces, expected.forces, rtol=1e-4, atol=1e-3)
     assert not found.energy.requires_grad
+
+
+@pytest.mark.slow
+def test_the_compiled_residual_is_the_same(both):
+    energy_fn, x = both
+    compiled = dataclasses.replace(energy_fn, compiled=True)
+    for found, expected in zip(compiled.energy_and_forces(x), energy_fn.energy_and_forces(x), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-3)
 
 
 def test_a_sampler_runs_on_the_sum(both):

@@ -58,16 +58,21 @@ def main(shards: Path | None, updates: int) -> None:
 def cost(model: LearnedModel) -> None:
     """Time a step of the kernel with and without the residual."""
     mols = sorted((Chem.AddHs(Chem.MolFromSmiles(each)) for each in drugs()), key=Chem.Mol.GetNumAtoms)
-    click.echo(f"| µs per conformer, {N_CONFORMERS} conformers | kernel | with residual | ratio |\n|---|--:|--:|--:|")
+    click.echo(f"| µs per conformer, {N_CONFORMERS} conformers | kernel | with residual | ratio | compiled | ratio |")
+    click.echo("|---|--:|--:|--:|--:|--:|")
     for size in SIZES:
         mol = min(mols, key=lambda mol, size=size: abs(mol.GetNumAtoms() - size))
         rdDistGeom.EmbedMultipleConfs(mol, N_CONFORMERS, randomSeed=1)
         topology, x = topology_from_mol(mol), positions_from_mol(mol)
         bare = MechanicalEnergy(topology, model.parameters(topology))
         with torch.no_grad():
-            both = ResidualEnergy(topology, bare, ResidualNetwork()(topology))
-        without, within = (seconds(energy_fn, x) * 1e6 / x.shape[2] for energy_fn in (bare, both))
-        click.echo(f"| {size} atoms | {without:.1f} | {within:.0f} | {within / without:.0f} |")
+            couplings = ResidualNetwork()(topology)
+        both = [ResidualEnergy(topology, bare, couplings, compiled=compiled) for compiled in (False, True)]
+        base, eager, compiled = (seconds(energy_fn, x) * 1e6 / x.shape[2] for energy_fn in (bare, *both))
+        click.echo(
+            f"| {mol.GetNumAtoms()} atoms | {base:.1f} | {eager:.0f} | {eager / base:.0f} "
+            f"| {compiled:.0f} | {compiled / base:.0f} |"
+        )
 
 
 def coupled_dipeptide(model: LearnedModel, updates: int) -> None:
