@@ -13,11 +13,12 @@ from torch import Tensor
 from molebm.errors import RequestError
 from molebm.forcefield import kernel, native
 from molebm.forcefield.energy import EnergyForces
+from molebm.forcefield.native_derivatives import differentiable_energy
 from molebm.forcefield.parameters import Parameters
 from molebm.topology import Topology
 
 Backend = Literal["auto", "native", "torch", "compiled"]
-"""`native`: C code, single precision on the CPU, first derivatives. `torch`: everything, slowly.
+"""`native`: C code, single precision on the CPU. `torch`: everything, slowly.
 `compiled`: the same compiled when first used, for many evaluations on a GPU. `auto`: native where it can."""
 
 
@@ -26,7 +27,7 @@ class MechanicalEnergy:
     """E(x) of the MMFF form; differentiable in the positions and in the parameters.
 
     The parameters are those at the time of binding: make a new energy after changing them in place.
-    Second derivatives, as in training on forces, need the backend `torch`.
+    Derivatives of forces, as in training on scores, are central differences with `native` and exact with `torch`.
 
     Raises
     ------
@@ -57,9 +58,9 @@ class MechanicalEnergy:
         if torch.is_grad_enabled():
             if _requires_grad(self.parameters):
                 columns = native.columns(self.topology, self.parameters)
-                return native.differentiable_energy(self._terms, positions, columns)
+                return differentiable_energy(self._terms, positions, columns)
             if positions.requires_grad:
-                return native.differentiable_energy(self._terms, positions, self._terms.columns)
+                return differentiable_energy(self._terms, positions, self._terms.columns)
         return native.energy(self._terms, positions)
 
     def energy_and_forces(self, positions: Tensor) -> EnergyForces:

@@ -142,10 +142,10 @@ def combine(
 ) -> tuple[Tensor, Tensor]:
     r"""Combine van der Waals parameters of atoms (N,) into those of pairs (P,), by the rules of MMFF94.
 
-    The radius leans to the larger atom unless one of the two is a donor. The depth is that of
-    Slater and Kirkwood, :math:`\epsilon_{ij} \propto a_i a_j / (s_i + s_j) / R_{ij}^6`, in terms of the depth between two
-    equal atoms and of the softness :math:`s = (\alpha/N)^{1/2}`. A hydrogen bond brings donor and acceptor closer. Where
-    MMFF94 has flags, the tendencies here are learnt, between 0 and 1.
+    The radius leans to the larger atom unless one of the two is a donor. The depth is that of Slater and
+    Kirkwood, :math:`\epsilon_{ij} \propto a_i a_j / (s_i + s_j) / R_{ij}^6`, in terms of the depth between two equal
+    atoms and of the softness :math:`s = (\alpha/N)^{1/2}`. A hydrogen bond brings donor and acceptor closer.
+    Where MMFF94 has flags, the tendencies here are learnt, between 0 and 1.
 
     References
     ----------

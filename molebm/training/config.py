@@ -136,6 +136,17 @@ class NetworkConfig(_Section):
     gated: bool = False  # messages, by the atom that receives them
 
 
+class ResidualConfig(_Section):
+    """The optional network of couplings that the kernel lacks, evaluated at every step."""
+
+    width: Annotated[int, Field(ge=8)] = 32
+    n_layers: Count = 2
+    n_densities: Count = 8
+    hidden: Count = 16
+    cutoff: Positive = 5.0  # Å
+    bound: Positive = 3.0  # kcal/mol per atom
+
+
 class PoolConfig(_Section):
     """How much of the data is in memory, and for how long."""
 
@@ -174,6 +185,7 @@ class TrainingConfig(_Section):
     validate_every: Count = 500
     stages: Annotated[tuple[Stage, ...], Field(min_length=1)] = DEFAULT_STAGES
     network: NetworkConfig = NetworkConfig()
+    residual: ResidualConfig | None = None
     pool: PoolConfig = PoolConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
 

@@ -20,7 +20,7 @@ def denoising_score_matching(
     Parameters
     ----------
     energy_fn
-        With second derivatives: a mechanical energy needs the backend `torch`.
+        Differentiable twice, as the mechanical energies are.
     positions
         (3, N, C) Å, samples at kT.
     sigma
@@ -55,7 +55,7 @@ def multilevel_denoising_score_matching(
     Parameters
     ----------
     energy_fn
-        With second derivatives: a mechanical energy needs the backend `torch`. If it depends on the
+        Differentiable twice, as the mechanical energies are. If it depends on the
         level, `sigmas` is closed over.
     positions
         (3, N, C) Å, samples at kT.

@@ -16,7 +16,7 @@ def force_matching(energy_fn: EnergyFn, positions: Tensor, forces: Tensor) -> Te
     Parameters
     ----------
     energy_fn
-        With second derivatives: a mechanical energy needs the backend `torch`.
+        Differentiable twice, as the mechanical energies are.
     positions
         (3, N, C) Å.
     forces

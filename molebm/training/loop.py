@@ -157,4 +157,4 @@ def _save_model(run: TrainingRun, references: Path, folder: Path) -> None:
             "n_training_molecules": _n_molecules(references, run.config.max_shards),
         }
     )
-    save_model(folder / MODEL, model.network, model.metadata)
+    save_model(folder / MODEL, model.network, model.metadata, model.residual)

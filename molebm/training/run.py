@@ -11,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from molebm.errors import DivergenceError
+from molebm.forcefield.energy import EnergyFn
 from molebm.forcefield.mechanics import Backend, MechanicalEnergy
 from molebm.forcefield.parameters import Parameters
 from molebm.models.checkpoint import LearnedModel, load_tensors, save_tensors
+from molebm.models.couplings import ResidualEnergy
 from molebm.models.network import ParameterNetwork
+from molebm.models.residual import ResidualNetwork
+from molebm.topology import Topology
 from molebm.training import config as settings_of
 from molebm.training.config import TrainingConfig
 from molebm.training.distributed import ALONE, World, average_gradients
@@ -38,6 +42,15 @@ class Update(NamedTuple):
     lost: Counter[str]  # chains that exploded and restarted from data, and gradients left out, by molecule
 
 
+class EnergyNetwork(nn.Module):
+    """The network of the kernel's parameters and, where one is asked for, that of the residual."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        super().__init__()
+        self.mechanical = ParameterNetwork(**config.network.model_dump())
+        self.residual = None if config.residual is None else ResidualNetwork(**config.residual.model_dump())
+
+
 class TrainingRun:
     """Learnt weights and everything else that the next update needs.
 
@@ -51,8 +64,8 @@ class TrainingRun:
         self.noise = torch.Generator(device).manual_seed(seed + 1)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)  # noqa: TID251, layers draw their weights from the forked global state
-            self.network = ParameterNetwork(**config.network.model_dump()).to(device)
-        self.average = ParameterNetwork(**config.network.model_dump()).to(device).requires_grad_(False)
+            self.network = EnergyNetwork(config).to(device)
+        self.average = EnergyNetwork(config).to(device).requires_grad_(False)
         self.average.load_state_dict(self.network.state_dict())
         self.optimiser = torch.optim.AdamW(self.network.parameters(), weight_decay=config.optimiser.weight_decay)
         per_temperature = config.columns // len(config.temperatures)
@@ -80,12 +93,12 @@ class TrainingRun:
         batch = self.pool.draw(config.molecules_per_update)
         here = batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._is_mixed()):
-            parameters = self.network(here.topology)
+            parameters = self.network.mechanical(here.topology)
         parameters = parameters.map(Tensor.float)
         leaves = leaves_of(parameters)
+        self.optimiser.zero_grad(set_to_none=True)
         loss, lost = self._loss(stage, batch, here, leaves)
         loss.backward()
-        self.optimiser.zero_grad(set_to_none=True)
         found = isolate(here.topology, leaves, outlier=config.optimiser.outlier)
         torch.autograd.backward([getattr(parameters, name) for name in found.gradients], list(found.gradients.values()))
         lost.update(batch.members[index].reference.name for index in torch.nonzero(~found.sound).flatten().tolist())
@@ -97,7 +110,10 @@ class TrainingRun:
 
     def model(self, metadata: dict[str, Any] | None = None) -> LearnedModel:
         """Return the averaged network as a model."""
-        return LearnedModel(self.average, {"network": self.config.network.model_dump(), **(metadata or {})})
+        built = {"network": self.config.network.model_dump()}
+        if self.config.residual is not None:
+            built["residual"] = self.config.residual.model_dump()
+        return LearnedModel(self.average.mechanical, {**built, **(metadata or {})}, self.average.residual)
 
     def save(self, path: Path) -> None:
         """Write everything that the next update of this process needs, complete or not at all."""
@@ -129,12 +145,14 @@ class TrainingRun:
     def _loss(
         self, stage: settings_of.Stage, batch: Batch, here: Batch, leaves: Parameters
     ) -> tuple[Tensor, Counter[str]]:
-        energy_fn = MechanicalEnergy(here.topology, leaves)
+        energy_fn = self._bind(here.topology, MechanicalEnergy(here.topology, leaves))
         total = torch.zeros((), device=self.device)
         lost: Counter[str] = Counter()
         for settings in stage.objectives:
             if isinstance(settings, settings_of.Chains):
-                frozen = MechanicalEnergy(here.topology, leaves.map(Tensor.detach), self._backend())
+                detached = MechanicalEnergy(here.topology, leaves.map(Tensor.detach), self._backend())
+                with torch.no_grad():
+                    frozen = self._bind(here.topology, detached)
                 negatives = draw_negatives(
                     settings, frozen, here, step_scale=self.step_scale, where=self.generator, noise=self.noise
                 )
@@ -147,6 +165,10 @@ class TrainingRun:
                 loss = loss_of(settings, energy_fn, here, self.noise)
             total = total + settings.weight * loss
         return total, +lost
+
+    def _bind(self, topology: Topology, mechanical: MechanicalEnergy) -> EnergyFn:
+        residual = self.network.residual
+        return mechanical if residual is None else ResidualEnergy(topology, mechanical, residual(topology))
 
     def _step(self) -> tuple[float, float]:
         """Clip and step unless the gradient is no number, then average the weights; gradient norm and rate."""

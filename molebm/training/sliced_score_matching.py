@@ -21,7 +21,7 @@ def sliced_score_matching(
     Parameters
     ----------
     energy_fn
-        With second derivatives, and third for training: a mechanical energy needs the backend `torch`.
+        Differentiable three times for training, as the mechanical energies are.
     positions
         (3, N, C) Å, samples at kT.
     projections

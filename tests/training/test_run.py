@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from molebm.errors import DivergenceError, RequestError
-from molebm.models.checkpoint import write_json
+from molebm.forcefield.mechanics import MechanicalEnergy
+from molebm.models.checkpoint import load_model, save_model, write_json
 from molebm.training.config import TrainingConfig, read_config
 from molebm.training.evaluation import agreement, evaluate
 from molebm.training.loop import begin_or_resume, train_until_done
@@ -124,6 +125,22 @@ def test_every_objective_moves_the_weights(folder, objective):
     updates = [run.advance() for _ in range(3)]
     assert all(torch.isfinite(torch.tensor([update.loss, update.gradient_norm])).all() for update in updates)
     assert not torch.equal(weights(run), before)
+
+
+@pytest.mark.parametrize("objective", ["conditional_nce", "persistent_contrastive_divergence", "force_matching"])
+def test_a_residual_is_trained_with_the_network_and_saved(folder, tmp_path, objective):
+    stages = {"updates": 4, "objectives": [{"objective": objective}]}
+    run = start(settings(stages, residual={"width": 8, "n_layers": 1}), folder)
+    for _ in range(4):
+        run.advance()
+    model = run.model()
+    save_model(tmp_path / "model", model.network, model.metadata, model.residual)
+    loaded = load_model(tmp_path / "model.safetensors")
+    reference = next(read_references(folder, "train"))
+    topology, x = reference.topology, reference.positions
+    with_residual = loaded.energy(topology)(x)
+    assert torch.equal(with_residual, model.energy(topology)(x))
+    assert not torch.equal(with_residual, MechanicalEnergy(topology, loaded.parameters(topology))(x))
 
 
 def test_objectives_of_a_stage_are_weighed_and_summed(folder):
