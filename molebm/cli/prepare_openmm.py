@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from molebm.preparation.openmm_input import OpenMMMolecule
 
 _SOLVENTS: Final = ("obc2", "gbn2", "none")  # those of molebm.references.peptides, which is slow to import
-_FILE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
+_FILE: Final = click.Path(path_type=Path)
 
 
 @click.command(

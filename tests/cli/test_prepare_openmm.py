@@ -32,7 +32,8 @@ def test_solvents_are_those_of_the_library():
         (["XYZ"], "'XYZ'"),
         (["ALA", "--hold-out", "GLY"], "GLY"),
         (["ALA", "--solvent", "beer"], "beer"),
-        (["ALA", "--system", "missing.xml"], "missing.xml"),
+        (["ALA", "--system", "system.xml"], "give both"),
+        (["--system", "missing.xml", "--structure", "missing.sdf"], "missing.xml"),
     ],
 )
 def test_a_wrong_request_is_told(tmp_path, arguments, said):
