@@ -11,7 +11,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,23 @@ import rdkit
 import torch
 from functional_groups import FUNCTIONAL_GROUPS, functional_groups
 from learned_dynamics import TEMPERATURE, reweighting, stability
+from learned_structures import median, quantile, size_batches, structures
 from learned_tables import tables
 from rdkit import Chem
 from small_molecules import SMALL_MOLECULES
 from torch import Tensor
 
 import molebm
-from molebm.chem.graph import topology_from_mol
-from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.models.checkpoint import SHIPPED, LearnedModel, load_model, write_json
-from molebm.parametrise import mmff
 from molebm.preparation.scaffolds import scaffold_split
-from molebm.topology import ELEMENTS, concatenate
-from molebm.training.evaluation import (
-    Agreement,
-    ForceErrors,
-    agreement,
-    distinct,
-    evaluate,
-    evaluate_forces,
-    rank_correlation,
-    relax,
-    superposed_rmsd,
-)
+from molebm.topology import ELEMENTS
+from molebm.training.evaluation import Agreement, ForceErrors, evaluate, evaluate_forces
 from molebm.training.shards import Reference, checksum, read_manifest, read_references
 
 SYMBOLS = dict(zip(ELEMENTS, ["H", "C", "N", "O", "F", "Si", "P", "S", "Cl", "Br", "I"], strict=True))
 SAMPLES = {"300 K": 300.0, "500 K": 500.0, "800 K": 800.0, "300–800 K": None}
 SUBSETS_AT = 500.0  # K
-MOLECULES_AT_ONCE = 32
 SMALL = 15  # atoms, at most, of molecules whose samples are reweighted
-SAME_ENERGY = 0.05  # kcal/mol, within which two minima count as one conformer
-FEWEST_CONFORMERS = 4  # that have an order worth comparing
-TERM_TABLES = ("atomic_numbers", "bonds", "angles", "torsions", "impropers", "pairs")
 
 
 @click.command()
@@ -109,7 +93,7 @@ def main(
     click.echo(tables(figures))
 
 
-def _timed(what: str, measure: Any) -> dict[str, Any]:
+def _timed(what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     start = time.process_time()
     found = measure()
     click.echo(f"{what}: {time.process_time() - start:.0f} s of one core", err=True)
@@ -132,20 +116,20 @@ def _samples(model: LearnedModel, references: list[Reference]) -> dict[str, Any]
         "energies": [
             {
                 "samples": label,
-                "pearson": _median(found.pearson),
-                "pearson_p10": _quantile(found.pearson, 0.1),
-                "slope": _median(found.slope),
-                "rmse": _median(found.rmse),
-                "spread": _median(found.spread),
+                "pearson": median(found.pearson),
+                "pearson_p10": quantile(found.pearson, 0.1),
+                "slope": median(found.slope),
+                "rmse": median(found.rmse),
+                "spread": median(found.spread),
             }
             for label, found in energies.items()
         ],
         "forces": [
             {
                 "samples": label,
-                "rmse": _median(found.rmse),
-                "rmse_p90": _quantile(found.rmse, 0.9),
-                "size": _median(found.size),
+                "rmse": median(found.rmse),
+                "rmse_p90": quantile(found.rmse, 0.9),
+                "size": median(found.size),
             }
             for label, found in forces.items()
         ],
@@ -172,92 +156,20 @@ def _subset(name: str, chosen: Tensor, energies: Agreement, forces: ForceErrors)
     row: dict[str, Any] = {"name": name, "n_molecules": int(chosen.sum())}
     if chosen.any():
         row |= {
-            "pearson": _median(energies.pearson[chosen]),
-            "slope": _median(energies.slope[chosen]),
-            "rmse": _median(energies.rmse[chosen]),
-            "force_rmse": _median(forces.rmse[chosen]),
+            "pearson": median(energies.pearson[chosen]),
+            "slope": median(energies.slope[chosen]),
+            "rmse": median(energies.rmse[chosen]),
+            "force_rmse": median(forces.rmse[chosen]),
         }
     return row
 
 
 def _structures(model: LearnedModel, references: list[Reference], manifest: dict[str, Any]) -> dict[str, Any]:
     """Relax the stored minima in the learned energy and then in MMFF94; order conformers by either energy."""
-    by_size = sorted(references, key=lambda r: r.topology.n_atoms)
-    batches = [by_size[start : start + MOLECULES_AT_ONCE] for start in range(0, len(by_size), MOLECULES_AT_ONCE)]
-    per_molecule: list[dict[str, float]] = []
-    rankings: list[tuple[Tensor, Tensor]] = []
+    variant = manifest["settings"].get("variant", "MMFF94")
+    batches = size_batches(references)
     with click.progressbar(batches, label="minima", file=sys.stderr) as shown:
-        for batch in shown:
-            for row, ranking in _relaxed(model, batch, manifest["settings"].get("variant", "MMFF94")):
-                per_molecule.append(row)
-                rankings.append(ranking)
-    found = {key: torch.tensor([row[key] for row in per_molecule]) for key in per_molecule[0]}
-    ranked = [pair for pair in rankings if len(pair[0]) >= FEWEST_CONFORMERS]
-    order = torch.stack([rank_correlation(*pair) for pair in ranked])
-    compared = [agreement(learned[None], reference[None]) for learned, reference in ranked]
-    return {
-        "starts": "minima of the reference",
-        "n_molecules": len(per_molecule),
-        "n_conformers": sum(row["n"] for row in per_molecule),
-        "converged": float(found["converged"].mean()),
-        "same_conformer": float(found["same"].mean()),
-        **{key: _median(found[key]) for key in ("excess", "rmsd", "heavy_rmsd")},
-        **{f"{key}_p90": _quantile(found[key], 0.9) for key in ("excess", "rmsd", "heavy_rmsd")},
-        "n_ranked": len(ranked),
-        "n_conformers_ranked": sum(len(pair[0]) for pair in ranked),
-        "apart": SAME_ENERGY,
-        "spearman": _median(order),
-        "spearman_p10": _quantile(order, 0.1),
-        "conformer_rmse": _median(torch.cat([found.rmse for found in compared])),
-        "conformer_spread": _median(torch.cat([found.spread for found in compared])),
-    }
-
-
-def _relaxed(
-    model: LearnedModel, batch: list[Reference], variant: str
-) -> Iterator[tuple[dict[str, float], tuple[Tensor, Tensor]]]:
-    """Yield, for each molecule, medians over its conformers, and the energies of its distinct conformers."""
-    topology = concatenate([r.topology for r in batch])
-    reference_fn = _mmff94(batch, variant)
-    starts = torch.cat([r.minima for r in batch], dim=1)
-    found = relax(model.energy(topology), reference_fn, topology, starts)
-    heavy = (topology.atomic_numbers > 1).double()
-    ends = found.learned_positions, found.reference_positions
-    columns = {
-        "excess": found.excess / topology.atoms_per_molecule()[:, None],
-        "rmsd": superposed_rmsd(topology, *ends),
-        "heavy_rmsd": superposed_rmsd(topology, *ends, weights=heavy),
-    }
-    home = torch.stack([r.minima_energies for r in batch])
-    same = (found.reference - home).abs() < SAME_ENERGY
-    for g in range(len(batch)):
-        sound = found.converged[g]
-        row = {name: _median(column[g][sound]) for name, column in columns.items()}
-        row |= {
-            "n": int(sound.sum()),
-            "converged": float(sound.double().mean()),
-            "same": float(same[g].double().mean()),
-        }
-        learned, reference = found.learned[g][sound], found.reference[g][sound]
-        chosen = distinct(reference, SAME_ENERGY)
-        yield row, (learned[chosen], reference[chosen])
-
-
-def _mmff94(batch: list[Reference], variant: str) -> MechanicalEnergy:
-    """Look up the reference energy again, and see that it is the one that made the samples."""
-    mols = [Chem.AddHs(Chem.MolFromSmiles(r.smiles)) for r in batch]
-    for reference, mol in zip(batch, mols, strict=True):
-        again = topology_from_mol(mol)
-        if not all(torch.equal(getattr(again, name), getattr(reference.topology, name)) for name in TERM_TABLES):
-            raise click.ClickException(f"the atoms of {reference.smiles} are not in the order of its SMILES")
-    topology = concatenate([r.topology for r in batch])
-    energy_fn = MechanicalEnergy(topology, mmff(variant)(mols, topology))
-    energies = energy_fn.energy_and_forces(torch.cat([r.minima for r in batch], dim=1)).energy
-    apart = (energies - torch.stack([r.minima_energies for r in batch])).abs().amax(1)
-    if float(apart.max()) > 0.01:
-        worst = batch[int(apart.argmax())]
-        raise click.ClickException(f"{variant} gives the minima of {worst.smiles} other energies than are stored")
-    return energy_fn
+        return structures(model, shown, variant)
 
 
 def _reweighting(model: LearnedModel, references: list[Reference]) -> dict[str, Any]:
@@ -271,8 +183,8 @@ def _reweighting(model: LearnedModel, references: list[Reference]) -> dict[str, 
     return {
         "temperature": TEMPERATURE,
         "max_atoms": SMALL,
-        "median": _median(found),
-        "p10": _quantile(found, 0.1),
+        "median": median(found),
+        "p10": quantile(found, 0.1),
         "molecules": [
             {"name": name, "smiles": smiles, "fraction": value}
             for (smiles, name), value in zip(chosen.items(), found.tolist(), strict=True)
@@ -293,18 +205,6 @@ def _stability(model: LearnedModel, references: list[Reference], picoseconds: fl
         "n_molecules": len(references),
         "n_whole": n_whole,
     }
-
-
-def _share(of: Tensor) -> float:
-    return float(of.double().mean())
-
-
-def _median(values: Tensor) -> float:
-    return _quantile(values, 0.5)
-
-
-def _quantile(values: Tensor, q: float) -> float:
-    return float(values.double().nanquantile(q))
 
 
 if __name__ == "__main__":
