@@ -122,25 +122,29 @@ class ResidualEnergy:
 
     def energy_and_forces(self, positions: Tensor) -> EnergyForces:
         """Evaluate energies (G, C) and forces (3, N, C) kcal/mol/Å, detached."""
-        evaluate = _compiled() if self.compiled else _energy_and_gradient
         energy, forces = energy_and_forces(self.mechanical, positions)
+        parts = [self._residual(x) for x in positions.split(CONFORMERS_AT_ONCE, dim=2)]
+        return EnergyForces(
+            energy + torch.cat([part.energy for part in parts], dim=1),
+            forces + torch.cat([part.forces for part in parts], dim=2),
+        )
+
+    def _residual(self, positions: Tensor) -> EnergyForces:
+        near = within_cutoff(self.couplings, positions)
+        if not self.compiled:
+            return energy_and_forces(lambda x: _energy(self.topology, near, x), positions)
         with torch.no_grad():
-            parts = [
-                evaluate(self.topology, within_cutoff(self.couplings, x), x)
-                for x in positions.split(CONFORMERS_AT_ONCE, dim=2)
-            ]
-        gradient, residual = (torch.cat(each, dim=-1) for each in zip(*parts, strict=True))
-        return EnergyForces(energy + residual, forces - gradient)
-
-
-def _energy_and_gradient(topology: Topology, couplings: Couplings, positions: Tensor) -> tuple[Tensor, Tensor]:
-    def total(x: Tensor) -> tuple[Tensor, Tensor]:
-        energy = _energy(topology, couplings, x)
-        return energy.sum(), energy
-
-    return torch.func.grad(total, has_aux=True)(positions)
+            gradient, energy = _compiled()(self.topology, near, positions)
+        return EnergyForces(energy, -gradient)
 
 
 @functools.cache
 def _compiled() -> Callable[[Topology, Couplings, Tensor], tuple[Tensor, Tensor]]:
-    return torch.compile(_energy_and_gradient, dynamic=True)
+    def gradient_and_energy(topology: Topology, couplings: Couplings, positions: Tensor) -> tuple[Tensor, Tensor]:
+        def total(x: Tensor) -> tuple[Tensor, Tensor]:
+            energy = _energy(topology, couplings, x)
+            return energy.sum(), energy
+
+        return torch.func.grad(total, has_aux=True)(positions)
+
+    return torch.compile(gradient_and_energy, dynamic=True)

@@ -78,7 +78,7 @@ def cost(model: LearnedModel) -> None:
 def coupled_dipeptide(model: LearnedModel, updates: int) -> None:
     """Fit a reference that couples φ and ψ of alanine dipeptide by the kernel's parameters and by the residual."""
     mol = Chem.AddHs(Chem.MolFromSmiles(DIPEPTIDE))
-    rdDistGeom.EmbedMultipleConfs(mol, 32, randomSeed=1)
+    rdDistGeom.EmbedMultipleConfs(mol, 64, randomSeed=1)
     topology = topology_from_mol(mol)
     parameters = model.parameters(topology)
     c, _, n, ca, c2, _, n2 = mol.GetSubstructMatch(PHI_PSI)
@@ -162,8 +162,8 @@ def thermal_samples(energy_fn: EnergyFn, topology: Topology, start: Tensor) -> I
     sampler = baoab(energy_fn, topology, masses=masses, time_step=1.0)
     state = sampler.init(start)
     state = state._replace(velocities=maxwell_boltzmann(topology, masses, start, kT=kT, generator=generator))
-    chain = sample(sampler, state, kT=kT, n_steps=5000, thin=200, generator=generator)
-    yield from (state.positions for state, _ in list(chain)[5:])
+    chain = sample(sampler, state, kT=kT, n_steps=1200, thin=100, generator=generator)
+    yield from (state.positions for state, _ in list(chain)[3:])
 
 
 def bound(residual: ResidualNetwork, topology: Topology) -> EnergyFn:
