@@ -131,10 +131,10 @@ def _structures(s: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 def _how_structures(s: Mapping[str, Any]) -> str:
     return (
-        f"The {s['n_conformers']} stored MMFF94 minima are relaxed in the learned energy and from there in MMFF94 again; "
+        f"The {s['n_conformers']} stored minima are relaxed in the learned energy and from there in MMFF94 again: "
         f"{100 * s['converged']:.1f} % converged in both, {100 * s['same_conformer']:.0f} % came back to the energy "
-        f"they left. Ranked are the {s['n_conformers_ranked']} conformers farther than {s['apart']:g} kcal/mol from each "
-        "other in MMFF94, of the molecules with at least four."
+        f"they left. Ranked are the {s['n_conformers_ranked']} conformers farther than {s['apart']:g} kcal/mol from "
+        "each other in MMFF94, of the molecules with at least four."
     )
 
 
