@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import hashlib
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +21,7 @@ from molebm.chem.cleaning import check_molecule
 from molebm.chem.graph import topology_from_mol
 from molebm.errors import EmbeddingError, MoleculeError
 from molebm.forcefield.geometry import triple_product
+from molebm.models.checkpoint import load_tensors, save_tensors
 from molebm.preparation.openmm_input import OpenMMMolecule
 from molebm.references.openmm_exchange import replica_exchange
 from molebm.samplers.masses import repartition_hydrogen_mass
@@ -50,19 +53,17 @@ class Job(NamedTuple):
     start: NDArray[np.float64]  # (N, 3) Å
     settings: ExchangeSettings
     seed: int
+    path: Path  # where its samples are kept until all runs of the molecule are there
 
 
-class Samples(NamedTuple):
-    """One run, as it travels back."""
+class RunDone(NamedTuple):
+    """One run is on disk, now or from before."""
 
-    start: NDArray[np.float64]  # (N, 3) Å
-    positions: NDArray[np.float32]  # (F, T, N, 3) Å
-    energies: NDArray[np.float32]  # (F, T) kcal/mol
-    forces: NDArray[np.float32]  # (F, T, N, 3) kcal/mol/Å
-    acceptance: list[float]  # between neighbouring temperatures
+    path: Path
+    acceptance: list[float]  # of swaps between neighbouring temperatures
 
 
-def jobs(molecule: OpenMMMolecule, settings: ExchangeSettings) -> list[Job]:
+def jobs(molecule: OpenMMMolecule, settings: ExchangeSettings, folder: Path) -> list[Job]:
     """Make the runs of one molecule; their seeds depend on its name and not on its company.
 
     Raises
@@ -74,18 +75,23 @@ def jobs(molecule: OpenMMMolecule, settings: ExchangeSettings) -> list[Job]:
     seeds = [_seed(f"{settings.seed} {molecule.name} {run}") for run in range(settings.n_runs)]
     text = openmm.XmlSerializer.serialize(_repartitioned(molecule, settings.hydrogen_mass))
     starts = _starts(molecule.mol, settings.n_runs, seeds[0])
-    return [Job(text, start, settings, seed) for start, seed in zip(starts, seeds, strict=True)]
+    return [
+        Job(text, start, settings, seed, folder / f"{molecule.name}.run-{number}.partial")
+        for number, (start, seed) in enumerate(zip(starts, seeds, strict=True))
+    ]
 
 
-def attempt(job: Job) -> Samples | MoleculeError:
-    """Do one run, or say why it cannot be done."""
-    try:
-        return _run(job)
-    except MoleculeError as error:
-        return error
+def attempt(job: Job) -> RunDone | MoleculeError:
+    """Do one run unless it was done before, or say why it cannot be done."""
+    if not job.path.exists():
+        try:
+            save_tensors(job.path, _run(job))
+        except MoleculeError as error:
+            return error
+    return RunDone(job.path, load_tensors(job.path)["acceptance"].tolist())
 
 
-def _run(job: Job) -> Samples:
+def _run(job: Job) -> dict[str, Tensor]:
     settings = job.settings
     system = openmm.XmlSerializer.deserialize(job.system)
     frames = list(
@@ -103,16 +109,17 @@ def _run(job: Job) -> Samples:
             seed=job.seed,
         )
     )
-    return Samples(
-        job.start,
-        np.stack([[rung.positions for rung in frame.rungs] for frame in frames]),
-        np.array([[rung.energy for rung in frame.rungs] for frame in frames], dtype=np.float32),
-        np.stack([[rung.forces for rung in frame.rungs] for frame in frames]),
-        frames[-1].acceptance.tolist(),
-    )
+    arrays = {
+        "start": job.start.astype(np.float32),  # (N, 3) Å
+        "positions": np.stack([[rung.positions for rung in frame.rungs] for frame in frames]),  # (F, T, N, 3) Å
+        "energies": np.array([[rung.energy for rung in frame.rungs] for frame in frames], dtype=np.float32),  # (F, T)
+        "forces": np.stack([[rung.forces for rung in frame.rungs] for frame in frames]),  # (F, T, N, 3) kcal/mol/Å
+        "acceptance": frames[-1].acceptance,  # (T - 1,)
+    }
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def reference_of(molecule: OpenMMMolecule, runs: list[Samples], settings: ExchangeSettings) -> Reference:
+def reference_of(molecule: OpenMMMolecule, paths: Sequence[Path], settings: ExchangeSettings) -> Reference:
     """Put the runs of a molecule together, frame after frame, at each temperature run after run.
 
     Raises
@@ -121,13 +128,14 @@ def reference_of(molecule: OpenMMMolecule, runs: list[Samples], settings: Exchan
         If a stereo centre was inverted on the way, or a sample is not finite.
     """
     topology = topology_from_mol(molecule.mol)
+    runs = [load_tensors(path) for path in paths]
 
-    def columns(parts: list[NDArray[np.float32]]) -> Tensor:
+    def columns(name: str) -> Tensor:
         """Lay (F, T, ...) of each run out as (F T R, ...), and the columns last."""
-        joined = torch.from_numpy(np.stack(parts, axis=2))  # (F, T, R, ...)
+        joined = torch.stack([run[name] for run in runs], dim=2)  # (F, T, R, ...)
         return joined.flatten(0, 2).movedim(0, -1)
 
-    positions = columns([samples.positions for samples in runs]).movedim(1, 0).contiguous()  # (3, N, C)
+    positions = columns("positions").movedim(1, 0).contiguous()  # (3, N, C)
     inverted = triple_product(positions, topology.stereo_centres).sign() != topology.stereo_signs[:, None]
     if inverted.any():
         raise MoleculeError("a stereo centre was inverted on the way; lower the highest temperature")
@@ -138,11 +146,11 @@ def reference_of(molecule: OpenMMMolecule, runs: list[Samples], settings: Exchan
         topology=topology,
         positions=positions,
         temperatures=torch.tensor(settings.temperatures).repeat_interleave(len(runs)).repeat(settings.n_frames),
-        energies=columns([samples.energies for samples in runs]),
-        forces=columns([samples.forces for samples in runs]).movedim(1, 0).contiguous(),
+        energies=columns("energies"),
+        forces=columns("forces").movedim(1, 0).contiguous(),
         minima=torch.empty(3, topology.n_atoms, 0),
         minima_energies=torch.empty(0),
-        starts=torch.from_numpy(np.stack([samples.start.T for samples in runs], axis=-1)).float(),
+        starts=torch.stack([run["start"].T for run in runs], dim=-1),
     )
     if not is_finite(found):
         raise MoleculeError("a sample is not finite; take a shorter time step")

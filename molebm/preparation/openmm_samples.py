@@ -18,7 +18,7 @@ import torch
 from molebm import __version__
 from molebm.errors import MoleculeError, RequestError
 from molebm.models.checkpoint import write_json
-from molebm.preparation.exchange_runs import ExchangeSettings, Job, Samples, attempt, jobs, reference_of
+from molebm.preparation.exchange_runs import ExchangeSettings, Job, RunDone, attempt, jobs, reference_of
 from molebm.preparation.openmm_input import OpenMMMolecule, check_system
 from molebm.preparation.prepare import Failed
 from molebm.training.shards import MANIFEST, checksum, write_shard
@@ -40,9 +40,9 @@ def prepare_openmm(
 
     The samples at each temperature are distributed as :math:`e^{-E/kT}`. Energies and forces are stored
     beside them to check against; training on samples does not look at them. There are no minima, and the
-    starts are those of the runs. A shard that is already there is kept, so a run that was cut off goes on
-    with the molecules that are missing, and molecules can be added later: a molecule's samples do not
-    depend on the others.
+    starts are those of the runs. A shard that is already there is kept, as are the
+    runs of a molecule that is not complete, so what was cut off goes on with the run that it was at, and
+    molecules can be added later: the samples of one do not depend on the others.
 
     Raises
     ------
@@ -83,27 +83,28 @@ def _sampled(
             yield RunsDone(molecule.name, settings.n_runs, None, None)
             continue
         try:
-            asked += jobs(molecule, settings)
+            asked += jobs(molecule, settings, folder)
         except MoleculeError as error:
             yield RunsDone(molecule.name, settings.n_runs, None, Failed(molecule.name, "", str(error)))
         else:
             waiting.append(molecule)
     results = _in_order(asked, n_processes)
     for molecule in waiting:
-        runs: list[Samples] = []
+        runs: list[Path] = []
         failed = None
         for n, result in enumerate(islice(results, settings.n_runs), start=1):
+            acceptance = None
             if isinstance(result, MoleculeError):
                 failed = Failed(molecule.name, "", str(result))
             else:
-                runs.append(result)
+                runs.append(result.path)
+                acceptance = result.acceptance
             if len(runs) == settings.n_runs:
                 failed = _write(molecule, runs, folder, settings)
-            acceptance = None if isinstance(result, MoleculeError) else result.acceptance
             yield RunsDone(molecule.name, 1, acceptance, failed if n == settings.n_runs else None)
 
 
-def _in_order(asked: list[Job], n_processes: int) -> Iterator[Samples | MoleculeError]:
+def _in_order(asked: list[Job], n_processes: int) -> Iterator[RunDone | MoleculeError]:
     """Do the jobs one after the other in each process, since OpenMM's Reference platform has one stream of
     random numbers for the whole of a process.
     """
@@ -118,11 +119,14 @@ def _in_order(asked: list[Job], n_processes: int) -> Iterator[Samples | Molecule
             pool.shutdown(cancel_futures=True)
 
 
-def _write(molecule: OpenMMMolecule, runs: list[Samples], folder: Path, settings: ExchangeSettings) -> Failed | None:
+def _write(molecule: OpenMMMolecule, runs: list[Path], folder: Path, settings: ExchangeSettings) -> Failed | None:
+    """Put the runs of a molecule into its shard, and remove them."""
     try:
         write_shard(_shard(folder, molecule.name), [reference_of(molecule, runs, settings)])
     except MoleculeError as error:
         return Failed(molecule.name, "", str(error))
+    for path in runs:
+        path.unlink()
     return None
 
 

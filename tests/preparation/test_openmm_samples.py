@@ -96,6 +96,21 @@ def test_a_molecule_that_cannot_be_sampled_is_named_and_the_others_go_on(tmp_pat
     assert [r.name for r in read_references(tmp_path, "train")] == ["sound"]
 
 
+def test_what_was_cut_off_goes_on_and_ends_the_same(prepared, tmp_path):
+    molecules, folder, _ = prepared
+    begun = prepare_openmm(molecules[1:], tmp_path, SETTINGS, 1)
+    next(begun)  # one of two runs
+    begun.close()
+    assert [path.name for path in tmp_path.glob("methanol*")] == ["methanol.run-0.partial"]
+    first = (tmp_path / "methanol.run-0.partial").stat().st_mtime_ns
+    again = prepare_openmm(molecules[1:], tmp_path, SETTINGS, 1)
+    next(again)
+    assert (tmp_path / "methanol.run-0.partial").stat().st_mtime_ns == first
+    list(again)
+    assert [path.name for path in tmp_path.glob("methanol*")] == ["methanol.safetensors"]
+    assert (tmp_path / "methanol.safetensors").read_bytes() == (folder / "methanol.safetensors").read_bytes()
+
+
 def test_processes_do_not_change_the_samples(prepared, tmp_path):
     molecules, folder, _ = prepared
     list(prepare_openmm(molecules[1:], tmp_path, SETTINGS, 2))
