@@ -11,7 +11,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "molebm"
 
 LAYERS = [  # from the bottom; parts on one line do not know each other
-    {"errors", "units"},
+    {"errors", "units", "processes"},
     {"topology", "chem"},
     {"forcefield"},
     {"models", "references"},

@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# Retrain the shipped model from a SMILES library: select, prepare, train, calibrate, evaluate.
+# Retrain the shipped model from a SMILES library: prepare, train, calibrate, evaluate, describe.
 #   workflows/train_shipped.sh LIBRARY.smi WORK_FOLDER
-# An interrupted run goes on where it stopped when the same command is given again.
+# An interrupted run goes on where it stopped when the same command is given again. PROCESSES (2) says how many
+# processes train; their number changes the result in the last digits. On GPUs, DEVICE=cuda and one process for each.
 set -euo pipefail
 library=$1 work=$2
 here=$(dirname "$0")
 mkdir -p "$work"
-if [ ! -s "$work/selected.smi" ]; then
-  python "$here/select_molecules.py" "$library" "$work/library.smi" --count "${MOLECULES:-1420}"
-  cat "$work/library.smi" "$here/../data/silanes.smi" > "$work/selected.smi"
+if [ ! -s "$work/library.smi" ]; then
+  python "$here/join_libraries.py" "$library" "$here/../data/drugs.smi" "$here/../data/silanes.smi" -o "$work/library.smi"
 fi
-molebm prepare "$work/selected.smi" -o "$work/references" --max-atoms 70 || [ $? -eq 1 ]
-molebm train "$here/train.toml" "$work/references" -o "$work/run"
-python "$here/calibrate.py" "$work/references" "$work/run/model.safetensors"
-python "$here/benchmarks/learned_energy.py" "$work/references" --model "$work/run/model.safetensors" --stability 100
+molebm prepare "$work/library.smi" -o "$work/references" --chains 4 --max-atoms 100 || [ $? -eq 1 ]
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} torchrun --nproc-per-node "${PROCESSES:-2}" -m molebm.cli.main \
+  train "$here/train.toml" "$work/references" -o "$work/run" --device "${DEVICE:-cpu}"
+model=$work/run/model.safetensors
+python "$here/calibrate.py" "$work/references" "$model"
+python "$here/benchmarks/learned_energy.py" "$work/references" --model "$model" --stability 125 --chains 8 --json "$work/figures.json"
 shipped=$here/../molebm/models/shipped
 mkdir -p "$shipped"
-cp "$work/run/model.safetensors" "$shipped/molebm-1.safetensors"
+cp "$model" "$shipped/molebm-1.safetensors"
 cp "$work/run/model.json" "$shipped/molebm-1.json"

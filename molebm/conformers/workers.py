@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from molebm.conformers.batching import Batch
 from molebm.conformers.outcomes import ALL_PROPERTIES, Ensemble, Failure, failure
 from molebm.conformers.settings import GenerationSettings
 from molebm.parametrise import Parametrise, named_energy
+from molebm.processes import process_pool
 
 IN_FLIGHT: Final = 3  # batches of each process that are being computed, wait for it or wait to be read
 
@@ -47,14 +46,14 @@ def in_processes(batches: Iterable[Batch], settings: GenerationSettings, n_proce
     A molecule that takes its process down, out of memory or by a fault in compiled code, becomes a
     failure; the rest is computed again.
     """
-    pool = _pool(n_processes)
+    pool = process_pool(n_processes)
     waiting: deque[tuple[Batch, Future[Outcomes]]] = deque()
     try:
         for batch in batches:
             try:
                 future = pool.submit(_compute_packed, _packed(batch), batch.work, settings)
             except BrokenProcessPool:
-                pool = _pool(n_processes)
+                pool = process_pool(n_processes)
                 future = pool.submit(_compute_packed, _packed(batch), batch.work, settings)
             waiting.append((batch, future))
             if len(waiting) == IN_FLIGHT * n_processes:
@@ -75,7 +74,7 @@ def _result(batch: Batch, future: Future[Outcomes], settings: GenerationSettings
 def _apart(batch: Batch, settings: GenerationSettings) -> Outcomes:
     """Compute a batch in a process of its own and, should that die too, each of its records in one."""
     try:
-        with _pool(1) as pool:
+        with process_pool(1) as pool:
             return pool.submit(_compute_packed, _packed(batch), batch.work, settings).result()
     except BrokenProcessPool:
         pass
@@ -85,16 +84,6 @@ def _apart(batch: Batch, settings: GenerationSettings) -> Outcomes:
     (record,) = batch.records
     died = "the process that computed it died, out of memory or by a fault; leave it out, or report it"
     return [failure(record.name, record.source, died)]
-
-
-def _pool(n_processes: int) -> ProcessPoolExecutor:
-    spawn = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(n_processes, mp_context=spawn, initializer=_begin_process)
-
-
-def _begin_process() -> None:
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt ends it without a traceback
 
 
 def _packed(batch: Batch) -> list[tuple[Record, bytes | None]]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import multiprocessing
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from molebm.forcefield.parameters import Parameters, concatenate_parameters
 from molebm.models.checkpoint import write_json
 from molebm.preparation.ensembles import EnsembleSettings, reference_ensemble
 from molebm.preparation.scaffolds import scaffold_split
+from molebm.processes import process_pool
 from molebm.references.mmff import mmff_parameters
 from molebm.topology import Topology, concatenate
 from molebm.training.shards import MANIFEST, Reference, checksum, is_finite, read_texts, write_shard
@@ -87,8 +87,7 @@ def prepare(
     done: list[ShardDone] = []
     items = (_travelling(record) for record in records)
     chunks = enumerate(iter(lambda: list(islice(items, settings.molecules_per_shard)), []))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_processes, mp_context=context, initializer=_quiet_worker) as pool:
+    with process_pool(n_processes) as pool:
         running: set[Future[ShardDone]] = set()
         exhausted = False
         while running or not exhausted:
@@ -123,12 +122,8 @@ def _travelling(record: Record) -> _Item:
     return _Item(record.index, record.name, record.source, smiles, record.error)
 
 
-def _quiet_worker() -> None:
-    torch.set_num_threads(1)
-    rdBase.DisableLog("rdApp.*")
-
-
 def _prepare_shard(index: int, items: list[_Item], folder: Path, settings: PreparationSettings) -> ShardDone:
+    rdBase.DisableLog("rdApp.*")
     path = folder / shard_name(index)
     if path.exists():
         texts = read_texts(path)
