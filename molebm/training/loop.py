@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import torch
 
+import molebm
 from molebm.errors import RequestError
 from molebm.models.checkpoint import save_model, write_json
 from molebm.training.config import TrainingConfig
@@ -22,7 +23,6 @@ from molebm.training.run import TrainingRun, Update
 from molebm.training.shards import Reference, read_manifest, read_references, read_texts, verified_shards
 
 LATEST, LOG, MODEL, SETTINGS = "latest.json", "log.jsonl", "model", "settings.json"
-VALIDATION_TEMPERATURE = 500.0  # K
 MAX_VALIDATION = 64  # molecules
 
 
@@ -128,7 +128,8 @@ def _report(run: TrainingRun, since: list[Update], validation: list[Reference]) 
     )
     if not validation:
         return report
-    found = evaluate(run.model(), validation, VALIDATION_TEMPERATURE)
+    temperatures = sorted(run.config.temperatures)
+    found = evaluate(run.model(), validation, temperatures[len(temperatures) // 2])
     return report._replace(
         pearson=found.pearson.median().item(), slope=found.slope.median().item(), rmse=found.rmse.median().item()
     )
@@ -154,6 +155,7 @@ def _save_model(run: TrainingRun, references: Path, folder: Path) -> None:
             "config": run.config.model_dump(mode="json"),
             "references": manifest["settings"],
             "processes": run.world.size,
+            "versions": {"molebm": molebm.__version__, "torch": torch.__version__},
             "n_training_molecules": _n_molecules(references, run.config.max_shards),
         }
     )
