@@ -79,7 +79,7 @@ class ParameterNetwork(nn.Module):
             improper_k=priors.IMPROPER_K * torch.tanh(improper + 0.1),
             pair_radius=pair_radius,
             pair_depth=pair_depth,
-            charge=charges(t, torch.tanh(increment)),
+            charge=charges(t, priors.charge_increment(t) + torch.tanh(increment)),
         )
 
 
