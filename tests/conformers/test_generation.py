@@ -9,9 +9,10 @@ from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 
 import molebm
+from molebm import processes
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record
-from molebm.conformers import Ensemble, Failure, annealing, backends, batching, generate_ensembles, workers
+from molebm.conformers import Ensemble, Failure, annealing, backends, batching, generate_ensembles
 from molebm.conformers.batch import generate_batch
 from molebm.conformers.settings import GenerationSettings
 from molebm.errors import MoleculeError, RequestError
@@ -250,7 +251,7 @@ def test_shipped_energy_generates_too():
 
 def test_process_that_dies_fails_its_molecules_and_not_the_run(monkeypatch):
     monkeypatch.setattr(batching, "CPU_BUDGET", 1.0)
-    monkeypatch.setattr(workers, "_begin_process", os.abort)
+    monkeypatch.setattr(processes, "_begin", os.abort)
     found = generate(["CO", "CC"], threads=2)
     assert [outcome.name for outcome in found] == ["mol-1", "mol-2"]
     assert all("process" in outcome.reason and outcome.cure for outcome in found)
