@@ -20,3 +20,4 @@ shipped=$here/../molebm/models/shipped
 mkdir -p "$shipped"
 cp "$model" "$shipped/molebm-1.safetensors"
 cp "$work/run/model.json" "$shipped/molebm-1.json"
+python "$here/model_card.py" "$shipped/molebm-1.json" "$work/run/log.jsonl" "$work/figures.json"
