@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import openmm
-import rdkit
-import torch
 
-from molebm import __version__
 from molebm.errors import MoleculeError, RequestError
-from molebm.models.checkpoint import write_json
 from molebm.preparation.exchange_runs import ExchangeSettings, Job, RunDone, attempt, jobs, reference_of
+from molebm.preparation.folders import Failed, claim, write_manifest
 from molebm.preparation.openmm_input import OpenMMMolecule, check_system
-from molebm.preparation.prepare import Failed
-from molebm.training.shards import MANIFEST, checksum, write_shard
+from molebm.processes import process_pool
+from molebm.training.shards import write_shard
 
 
 class RunsDone(NamedTuple):
@@ -55,21 +48,13 @@ def prepare_openmm(
     names = [molecule.name for molecule in molecules]
     if len(set(names)) < len(names):
         raise RequestError("two molecules have the same name; give each its own")
-    _claim(folder, settings)
+    claim(folder, settings)
     failed: list[Failed] = []
     for done in _sampled(molecules, folder, settings, n_processes):
         failed += [done.failed] if done.failed else []
         yield done
-    _write_manifest(folder, settings, failed)
-
-
-def _claim(folder: Path, settings: ExchangeSettings) -> None:
-    """Note the settings in the folder, or see that it was begun with the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note, wanted = folder / "settings.json", json.loads(json.dumps(dataclasses.asdict(settings)))
-    if note.exists() and json.loads(note.read_text()) != wanted:
-        raise RequestError(f"'{folder}' was begun with other settings (see {note.name}); use another folder")
-    write_json(note, wanted)
+    shards = sorted(folder.glob("*.safetensors"))
+    write_manifest(folder, settings, shards, failed, {"openmm": openmm.__version__})
 
 
 def _sampled(
@@ -111,8 +96,7 @@ def _in_order(asked: list[Job], n_processes: int) -> Iterator[RunDone | Molecule
     if n_processes == 1:
         yield from map(attempt, asked)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
+    with process_pool(n_processes) as pool:
         try:
             yield from pool.map(attempt, asked)
         finally:
@@ -132,20 +116,3 @@ def _write(molecule: OpenMMMolecule, runs: list[Path], folder: Path, settings: E
 
 def _shard(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
-
-
-def _write_manifest(folder: Path, settings: ExchangeSettings, failed: list[Failed]) -> None:
-    write_json(
-        folder / MANIFEST,
-        {
-            "settings": dataclasses.asdict(settings),
-            "versions": {
-                "molebm": __version__,
-                "openmm": openmm.__version__,
-                "rdkit": rdkit.__version__,
-                "torch": torch.__version__,
-            },
-            "shards": [{"file": path.name, "sha256": checksum(path)} for path in sorted(folder.glob("*.safetensors"))],
-            "failed": [entry._asdict() for entry in failed],
-        },
-    )

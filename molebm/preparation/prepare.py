@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-import rdkit
 import torch
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom
 
-import molebm
 from molebm.chem.cleaning import check_molecule
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record
-from molebm.errors import EmbeddingError, MoleculeError, RequestError
+from molebm.errors import EmbeddingError, MoleculeError
 from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.forcefield.parameters import Parameters, concatenate_parameters
-from molebm.models.checkpoint import write_json
 from molebm.preparation.ensembles import EnsembleSettings, reference_ensemble
+from molebm.preparation.folders import Failed, claim, write_manifest
 from molebm.preparation.scaffolds import scaffold_split
 from molebm.processes import process_pool
 from molebm.references.mmff import mmff_parameters
 from molebm.topology import Topology, concatenate
-from molebm.training.shards import MANIFEST, Reference, checksum, is_finite, read_texts, write_shard
+from molebm.training.shards import Reference, is_finite, read_texts, write_shard
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,14 +37,6 @@ class PreparationSettings:
     max_atoms: int = 80  # with hydrogens; larger molecules are left out
     molecules_per_shard: int = 32
     seed: int = 0
-
-
-class Failed(NamedTuple):
-    """A molecule that is in no shard, and why."""
-
-    name: str
-    source: str
-    reason: str
 
 
 class ShardDone(NamedTuple):
@@ -83,7 +72,7 @@ def prepare(
     A shard that is already there is kept, so a run that was cut off goes on where it stopped.
     Yields as shards are finished, in no fixed order; their content does not depend on it.
     """
-    _claim(folder, settings)
+    claim(folder, settings)
     done: list[ShardDone] = []
     items = (_travelling(record) for record in records)
     chunks = enumerate(iter(lambda: list(islice(items, settings.molecules_per_shard)), []))
@@ -100,16 +89,9 @@ def prepare(
             for future in finished:
                 done.append(future.result())
                 yield done[-1]
-    _write_manifest(folder, settings, sorted(done))
-
-
-def _claim(folder: Path, settings: PreparationSettings) -> None:
-    """Note the settings in the folder, or see that it was begun with the same."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note, wanted = folder / "settings.json", json.loads(json.dumps(dataclasses.asdict(settings)))
-    if note.exists() and json.loads(note.read_text()) != wanted:
-        raise RequestError(f"'{folder}' was begun with other settings (see {note.name}); use another folder")
-    write_json(note, wanted)
+    done.sort()
+    written = [folder / shard_name(shard.position) for shard in done if shard.n_molecules]
+    write_manifest(folder, settings, written, [failed for shard in done for failed in shard.failed])
 
 
 def shard_name(index: int) -> str:
@@ -196,16 +178,3 @@ def _sample(molecules: list[_Prepared], settings: PreparationSettings, index: in
         )
         for m, (positions, energies, forces, minima, minima_energies, embedded) in zip(molecules, samples, strict=True)
     ]
-
-
-def _write_manifest(folder: Path, settings: PreparationSettings, done: list[ShardDone]) -> None:
-    files = [folder / shard_name(shard.position) for shard in done if shard.n_molecules]
-    write_json(
-        folder / MANIFEST,
-        {
-            "settings": dataclasses.asdict(settings),
-            "versions": {"molebm": molebm.__version__, "rdkit": rdkit.__version__, "torch": torch.__version__},
-            "shards": [{"file": path.name, "sha256": checksum(path)} for path in files],
-            "failed": [failed._asdict() for shard in done for failed in shard.failed],
-        },
-    )
