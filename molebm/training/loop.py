@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -79,6 +79,7 @@ def train_until_done(
     After `stop_after` updates of this call it stops early, with a checkpoint.
     """
     config, leads = run.config, run.world.leads
+    provenance = _provenance(run, references) if leads else {}
     validation = list(islice(read_references(references, "validation"), MAX_VALIDATION)) if leads else []
     since: list[Update] = []
     last = config.total_updates if stop_after is None else min(config.total_updates, run.n_updates + stop_after)
@@ -94,16 +95,17 @@ def train_until_done(
                     log.write(json.dumps(report._asdict()) + "\n")
             yield report
         if run.n_updates % checkpoint_every == 0 or done:
-            _save(run, references, folder)
+            _save(run, provenance, folder)
 
 
-def _save(run: TrainingRun, references: Path, folder: Path) -> None:
+def _save(run: TrainingRun, provenance: dict[str, Any], folder: Path) -> None:
     """Write the checkpoint of every process, and only then say that it is the latest."""
     run.save(_checkpoint(folder, run.n_updates, run.world))
     wait_for_all(run.world)
     if run.world.leads:
         write_json(folder / LATEST, {"update": run.n_updates})
-        _save_model(run, references, folder)
+        model = run.model({**provenance, "updates": run.n_updates})
+        save_model(folder / MODEL, model.network, model.metadata, model.residual)
     wait_for_all(run.world)
     for path in folder.glob(f"checkpoint-*.{run.world.rank}.safetensors"):
         if path != _checkpoint(folder, run.n_updates, run.world):
@@ -135,28 +137,21 @@ def _report(run: TrainingRun, since: list[Update], validation: list[Reference]) 
     )
 
 
-def _n_molecules(references: Path, max_shards: int | None) -> int:
-    files = [references / entry["file"] for entry in read_manifest(references)["shards"]]
-    return sum(read_texts(path)["splits"].count("train") for path in files[:max_shards])
-
-
 def _mean(values: list[float]) -> float:
     """Average what is finite; a molecule whose energy was no number has spoilt the loss and nothing else."""
     finite = [value for value in values if math.isfinite(value)]
     return sum(finite) / len(finite) if finite else 0.0
 
 
-def _save_model(run: TrainingRun, references: Path, folder: Path) -> None:
+def _provenance(run: TrainingRun, references: Path) -> dict[str, Any]:
+    """Say how the model is trained and on what."""
     manifest = read_manifest(references)
-    model = run.model(
-        {
-            "objective": ", then ".join(dict.fromkeys(stage.name for stage in run.config.stages)),
-            "updates": run.n_updates,
-            "config": run.config.model_dump(mode="json"),
-            "references": manifest["settings"],
-            "processes": run.world.size,
-            "versions": {"molebm": molebm.__version__, "torch": torch.__version__},
-            "n_training_molecules": _n_molecules(references, run.config.max_shards),
-        }
-    )
-    save_model(folder / MODEL, model.network, model.metadata, model.residual)
+    files = [references / entry["file"] for entry in manifest["shards"]][: run.config.max_shards]
+    return {
+        "objective": ", then ".join(dict.fromkeys(stage.name for stage in run.config.stages)),
+        "config": run.config.model_dump(mode="json"),
+        "references": manifest["settings"],
+        "processes": run.world.size,
+        "versions": {"molebm": molebm.__version__, "torch": torch.__version__},
+        "n_training_molecules": sum(read_texts(path)["splits"].count("train") for path in files),
+    }

@@ -12,7 +12,7 @@ from molebm.samplers.baoab import BaoabInfo, baoab, maxwell_boltzmann
 from molebm.samplers.mala import MalaInfo, mala
 from molebm.samplers.masses import repartition_hydrogen_mass
 from molebm.samplers.run import sample
-from molebm.samplers.sampler import DynamicsState, Sampler
+from molebm.samplers.sampler import Sampler
 from molebm.samplers.tempering import TemperingState, parallel_tempering
 from molebm.training.config import Chains, PersistentContrastiveDivergence
 from molebm.training.pool import Batch, draw_starts
@@ -48,11 +48,7 @@ def draw_negatives(
     """
     kT = BOLTZMANN * batch.temperatures
     starts = _starts(settings, batch, where)
-    sampler = _sampler(settings, energy_fn, batch, step_scale)
-    state = sampler.init(starts)
-    if isinstance(state, DynamicsState):
-        masses = repartition_hydrogen_mass(batch.topology, hydrogen_mass=settings.hydrogen_mass)
-        state = state._replace(velocities=maxwell_boltzmann(batch.topology, masses, starts, kT=kT, generator=noise))
+    sampler, state = _begin(settings, energy_fn, batch, starts, step_scale, noise)
     if settings.tempering:
         sampler, state = _tempered(settings, sampler, state, batch, where)
     n_steps = 1 if settings.tempering else settings.n_steps
@@ -73,16 +69,19 @@ def _starts(settings: Chains, batch: Batch, generator: Generator) -> Tensor:
     return starts
 
 
-def _sampler(settings: Chains, energy_fn: EnergyFn, batch: Batch, step_scale: float) -> Sampler[Any, Any]:
+def _begin(
+    settings: Chains, energy_fn: EnergyFn, batch: Batch, starts: Tensor, step_scale: float, noise: Generator
+) -> tuple[Sampler[Any, Any], Any]:
+    """Make the sampler and its first state, in motion where there is inertia."""
     if settings.sampler == "mala":
-        return mala(energy_fn, batch.topology, step_size=settings.step_size * step_scale)
-    return baoab(
-        energy_fn,
-        batch.topology,
-        masses=repartition_hydrogen_mass(batch.topology, hydrogen_mass=settings.hydrogen_mass),
-        time_step=settings.time_step * step_scale,
-        friction=settings.friction,
-    )
+        still = mala(energy_fn, batch.topology, step_size=settings.step_size * step_scale)
+        return still, still.init(starts)
+    masses = repartition_hydrogen_mass(batch.topology, hydrogen_mass=settings.hydrogen_mass)
+    time_step = settings.time_step * step_scale
+    moving = baoab(energy_fn, batch.topology, masses=masses, time_step=time_step, friction=settings.friction)
+    kT = BOLTZMANN * batch.temperatures
+    velocities = maxwell_boltzmann(batch.topology, masses, starts, kT=kT, generator=noise)
+    return moving, moving.init(starts)._replace(velocities=velocities)
 
 
 def _tempered(
