@@ -21,25 +21,25 @@ from torch.nn.functional import pad
 from molebm.errors import RequestError
 from molebm.forcefield.energy import EnergyForces
 from molebm.forcefield.kernel import pair_charges
-from molebm.forcefield.parameters import Parameters
+from molebm.forcefield.parameters import COLUMNS, Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
 _VERSION: Final = 2  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
 _ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
-_COLUMNS: Final = {  # what the C code reads, and the terms whose columns they are
-    "bond_k": "bonds",
-    "bond_length": "bonds",
-    "angle_k": "angles",
-    "angle_theta": "angles",
-    "stretch_bend_k": "angles",
-    "torsion_v": "torsions",
-    "improper_k": "impropers",
-    "pair_radius": "pairs",
-    "pair_depth": "pairs",
-    "pair_charge": "pairs",
-}
+_READ: Final = (  # the parameters that the C code reads, in its order; and then the derived pair_charge
+    "bond_k",
+    "bond_length",
+    "angle_k",
+    "angle_theta",
+    "stretch_bend_k",
+    "torsion_v",
+    "improper_k",
+    "pair_radius",
+    "pair_depth",
+)
+_COLUMNS: Final = {**{name: COLUMNS[name] for name in _READ}, "pair_charge": "pairs"}
 
 
 class _Topology(ctypes.Structure):

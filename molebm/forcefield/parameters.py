@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+
+def _along(terms: str) -> Any:
+    """Declare a tensor by the index list of the topology whose columns it shares."""
+    return field(metadata={"along": terms})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +23,17 @@ class Parameters:
     are plain kcal/mol per Å and rad, and with room for more torsion harmonics.
     """
 
-    bond_k: Tensor  # (B,) kcal/mol/Å²
-    bond_length: Tensor  # (B,) Å
-    angle_k: Tensor  # (A,) kcal/mol/rad²
-    angle_theta: Tensor  # (A,) rad
-    angle_linear: Tensor  # (A,) bool, k (1 + cos θ) in place of the cubic form
-    stretch_bend_k: Tensor  # (2, A) kcal/mol/Å/rad, for the bonds 0-1 and 1-2 of each angle
-    torsion_v: Tensor  # (H, T) kcal/mol, V1..VH
-    improper_k: Tensor  # (O,) kcal/mol/rad²
-    pair_radius: Tensor  # (P,) Å, distance of the van der Waals minimum
-    pair_depth: Tensor  # (P,) kcal/mol, its depth
-    charge: Tensor  # (N,) e
+    bond_k: Tensor = _along("bonds")  # (B,) kcal/mol/Å²
+    bond_length: Tensor = _along("bonds")  # (B,) Å
+    angle_k: Tensor = _along("angles")  # (A,) kcal/mol/rad²
+    angle_theta: Tensor = _along("angles")  # (A,) rad
+    angle_linear: Tensor = _along("angles")  # (A,) bool, k (1 + cos θ) in place of the cubic form
+    stretch_bend_k: Tensor = _along("angles")  # (2, A) kcal/mol/Å/rad, for the bonds 0-1 and 1-2 of each angle
+    torsion_v: Tensor = _along("torsions")  # (H, T) kcal/mol, V1..VH
+    improper_k: Tensor = _along("impropers")  # (O,) kcal/mol/rad²
+    pair_radius: Tensor = _along("pairs")  # (P,) Å, distance of the van der Waals minimum
+    pair_depth: Tensor = _along("pairs")  # (P,) kcal/mol, its depth
+    charge: Tensor = _along("molecule")  # (N,) e
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Parameters:
         """Apply a function to every floating-point tensor."""
@@ -38,6 +44,10 @@ class Parameters:
         """Return the same parameters on `device` and in the floating-point type `dtype`."""
         moved = {f.name: getattr(self, f.name).to(device) for f in fields(self)}
         return Parameters(**moved).map(lambda value: value.to(dtype))
+
+
+COLUMNS: Final[dict[str, str]] = {f.name: f.metadata["along"] for f in fields(Parameters)}
+"""The index list of the topology whose columns each parameter shares, as `Topology.molecule_of` takes it."""
 
 
 def concatenate_parameters(parts: Sequence[Parameters]) -> Parameters:

@@ -17,7 +17,27 @@ from molebm.topology import ATOM_FEATURE_SIZES, BOND_FEATURE_SIZES, Topology
 TORSION_HARMONICS: Final = 6
 
 
-class ParameterNetwork(nn.Module):
+class GraphNetwork(nn.Module):
+    """Rounds of messages over the bond graph, for what reads the encodings of atoms and bonds."""
+
+    def __init__(self, width: int, n_layers: int, *, gated: bool = False) -> None:
+        super().__init__()
+        self.atom_embedding = CategoryEmbedding(ATOM_FEATURE_SIZES, width)
+        self.bond_embedding = CategoryEmbedding(BOND_FEATURE_SIZES, width)
+        self.layers = nn.ModuleList(BondConvolution(width, gated=gated) for _ in range(n_layers))
+        self.norm = nn.LayerNorm(width)
+
+    def encode(self, topology: Topology) -> tuple[Tensor, Tensor]:
+        """Encode atoms, (N, width), and bonds, (B, width)."""
+        bonds = self.bond_embedding(topology.bond_features)
+        both_ways = torch.cat([topology.bonds, topology.bonds.flip(0)], dim=1)
+        atoms = self.atom_embedding(topology.atom_features)
+        for layer in self.layers:
+            atoms = layer(atoms, both_ways, bonds)
+        return self.norm(atoms), bonds
+
+
+class ParameterNetwork(GraphNetwork):
     """Bond graph in, one point of the kernel's parameter space out.
 
     It runs once per molecule, not once per Langevin step, so sampling the learned energy costs
@@ -30,11 +50,7 @@ class ParameterNetwork(nn.Module):
     """
 
     def __init__(self, width: int = 128, hidden: int = 64, n_layers: int = 4, gated: bool = False) -> None:
-        super().__init__()
-        self.atom_embedding = CategoryEmbedding(ATOM_FEATURE_SIZES, width)
-        self.bond_embedding = CategoryEmbedding(BOND_FEATURE_SIZES, width)
-        self.layers = nn.ModuleList(BondConvolution(width, gated=gated) for _ in range(n_layers))
-        self.norm = nn.LayerNorm(width)
+        super().__init__(width, n_layers, gated=gated)
         self.bond = ReversibleHead(width, hidden=hidden, n_atoms=2, n_bonds=1, n_even=2)
         self.angle = ReversibleHead(width, hidden=hidden, n_atoms=3, n_bonds=2, n_even=3, n_odd=1)
         self.torsion = ReversibleHead(width, hidden=hidden, n_atoms=4, n_bonds=3, n_even=TORSION_HARMONICS)
@@ -45,13 +61,7 @@ class ParameterNetwork(nn.Module):
     def forward(self, topology: Topology) -> Parameters:
         """Predict the parameters of every molecule of a topology."""
         t = topology
-        bonds = self.bond_embedding(t.bond_features)
-        both_ways = torch.cat([t.bonds, t.bonds.flip(0)], dim=1)
-        atoms = self.atom_embedding(t.atom_features)
-        for layer in self.layers:
-            atoms = layer(atoms, both_ways, bonds)
-        atoms = self.norm(atoms)
-
+        atoms, bonds = self.encode(t)
         stiffness, length = self.bond(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
         bend, theta, symmetric, antisymmetric = self.angle(atoms, bonds, t.angles, t.angle_bonds).T
         around = torch.stack([atoms[t.impropers[row]] for row in (0, 2, 3)]).sum(0)

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 from molebm.models.couplings import Couplings
 from molebm.models.heads import ReversibleHead
-from molebm.models.network import BondConvolution, CategoryEmbedding
-from molebm.topology import ATOM_FEATURE_SIZES, BOND_FEATURE_SIZES, Topology
+from molebm.models.network import GraphNetwork
+from molebm.topology import Topology
 
 SEPARATIONS: Final = 4  # one bond, two, three, more
 
 READOUT: Final = 10.0  # by how much smaller steps of training are there, so that the first do not reach the bound
 
 
-class ResidualNetwork(nn.Module):
+class ResidualNetwork(GraphNetwork):
     """Bond graph in, the couplings that the kernel lacks out; exactly zero energy until it is trained.
 
     Like the network of the parameters it runs once per molecule, and what is left for each step is the
@@ -42,12 +42,8 @@ class ResidualNetwork(nn.Module):
         cutoff: float = 5.0,
         bound: float = 3.0,
     ) -> None:
-        super().__init__()
+        super().__init__(width, n_layers)
         self.cutoff, self.bound = cutoff, bound
-        self.atom_embedding = CategoryEmbedding(ATOM_FEATURE_SIZES, width)
-        self.bond_embedding = CategoryEmbedding(BOND_FEATURE_SIZES, width)
-        self.layers = nn.ModuleList(BondConvolution(width, gated=False) for _ in range(n_layers))
-        self.norm = nn.LayerNorm(width)
         self.receiver = nn.Linear(width, width)
         self.sender = nn.Linear(width, width, bias=False)
         self.separation = nn.Embedding(SEPARATIONS, width)
@@ -62,13 +58,7 @@ class ResidualNetwork(nn.Module):
 
     def forward(self, topology: Topology) -> Couplings:
         """Predict the couplings of every molecule of a topology."""
-        bonds = self.bond_embedding(topology.bond_features)
-        both_ways = torch.cat([topology.bonds, topology.bonds.flip(0)], dim=1)
-        atoms = self.atom_embedding(topology.atom_features)
-        for layer in self.layers:
-            atoms = layer(atoms, both_ways, bonds)
-        atoms = self.norm(atoms)
-
+        atoms, bonds = self.encode(topology)
         pairs, separation = separated_pairs(topology)
         receivers, senders = self.receiver(atoms)[pairs], self.sender(atoms)[pairs.flip(0)]  # (2, P, width)
         hidden = nn.functional.silu(receivers + senders + self.separation(separation))

@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from molebm.forcefield.parameters import Parameters
+from molebm.forcefield.parameters import COLUMNS, Parameters
 from molebm.topology import Topology
-
-_COLUMNS: Final = {
-    "bond_k": "bonds",
-    "bond_length": "bonds",
-    "angle_k": "angles",
-    "angle_theta": "angles",
-    "stretch_bend_k": "angles",
-    "torsion_v": "torsions",
-    "improper_k": "impropers",
-    "pair_radius": "pairs",
-    "pair_depth": "pairs",
-    "charge": "molecule",
-}
-"""The terms of the topology whose columns each parameter has."""
 
 
 class Isolated(NamedTuple):
@@ -44,20 +29,17 @@ def isolate(topology: Topology, leaves: Parameters, *, outlier: float) -> Isolat
     A molecule with any gradient that is not finite gives none. One whose gradient is larger than
     `outlier` times the median of the batch, in the norm over all its parameters, is scaled down to that.
     """
-    gradients = {}
-    for field in fields(Parameters):
-        leaf = getattr(leaves, field.name)
-        if leaf.grad is not None:
-            gradients[field.name] = leaf.grad
+    grads = {name: getattr(leaves, name).grad for name in COLUMNS}
+    gradients = {name: gradient for name, gradient in grads.items() if gradient is not None}
     squares = topology.molecule.new_zeros(topology.n_molecules, dtype=torch.float32)
     for name, gradient in gradients.items():
         per_column = gradient.square() if gradient.dim() == 1 else gradient.square().sum(0)
-        squares = squares.index_add(0, topology.molecule_of(_COLUMNS[name]), per_column)
+        squares = squares.index_add(0, topology.molecule_of(COLUMNS[name]), per_column)
     norms = squares.sqrt()
     sound = torch.isfinite(norms)
     limit = outlier * norms[sound].median() if sound.any() else norms.new_tensor(0.0)
     scale = (limit / norms.clamp(min=torch.finfo(norms.dtype).tiny)).clamp(max=1.0)  # (G,)
     for name, gradient in gradients.items():
-        molecule = topology.molecule_of(_COLUMNS[name])
+        molecule = topology.molecule_of(COLUMNS[name])
         gradients[name] = torch.where(sound[molecule], gradient * scale[molecule], 0.0)
     return Isolated(gradients, sound)
