@@ -8,25 +8,19 @@ Prints a Markdown table, a row as soon as it is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import islice
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import click
 import torch
-from timed_training import Quality, quality, train_for
+from timed_training import Comparison, Row, compare, comparison_command
 from torch import Tensor
 
 from molebm.forcefield.parameters import Parameters
 from molebm.models import network as networks
 from molebm.topology import Topology
-from molebm.training.config import TrainingConfig
-from molebm.training.pool import Shards
-from molebm.training.shards import read_references, verified_shards
 
 FORWARD = networks.ParameterNetwork.forward
 ATOM_RINGS, BOND_RING = (5, 6, 7), 2  # places of aromaticity, smallest ring and rings among the features
@@ -79,52 +73,25 @@ def mean_radii(
     return (radius[i] + radius[j]) / 2, (depth[i] * depth[j]).sqrt()
 
 
-FORWARDS: dict[str, Callable] = {
-    "no ring features": without_rings,
-    "torsions to the third order": three_harmonics,
-    "chains read one way": one_way,
+def replaced(owner: object, name: str, lesser: Callable) -> Callable[[], AbstractContextManager]:
+    """Put a lesser part in the place of one of the network's."""
+    return lambda: mock.patch.object(owner, name, lesser)
+
+
+CHANGES: dict[str, Callable[[], AbstractContextManager]] = {
+    "no ring features": replaced(networks.ParameterNetwork, "forward", without_rings),
+    "torsions to the third order": replaced(networks.ParameterNetwork, "forward", three_harmonics),
+    "chains read one way": replaced(networks.ParameterNetwork, "forward", one_way),
+    "Lorentz-Berthelot rules": replaced(networks, "combine", mean_radii),
 }
 
 
-@contextmanager
-def changed(label: str) -> Iterator[None]:
-    """Replace one part of the network by a lesser one."""
-    if label in FORWARDS:
-        with mock.patch.object(networks.ParameterNetwork, "forward", FORWARDS[label]):
-            yield
-    elif label == "Lorentz-Berthelot rules":
-        with mock.patch.object(networks, "combine", mean_radii):
-            yield
-    else:
-        yield
-
-
-@click.command()
-@click.argument("references", type=click.Path(exists=True, path_type=Path))
-@click.option("--minutes", default=3.0, show_default=True, help="Of processor time, for each row.")
-@click.option("--shards", "n_shards", default=32, show_default=True, help="Train on the first so many.")
-@click.option("--molecules", default=100, show_default=True, help="Unseen molecules to evaluate on.")
-@click.option("--picoseconds", default=2.0, show_default=True, help="Of dynamics at 300 K, for the valid structures.")
-@click.option("--only", multiple=True, help="Rows to run, by a part of their name; all if left out.")
-def main(
-    references: Path, minutes: float, n_shards: int, molecules: int, picoseconds: float, only: tuple[str, ...]
-) -> None:
+@comparison_command(picoseconds=2.0)
+def main(asked: Comparison) -> None:
     """Print the table."""
-    torch.set_num_threads(1)
-    shards = Shards(list(islice(verified_shards(references), n_shards)), "train", 0)
-    unseen = list(islice(read_references(references, "test"), molecules))
-    click.echo(f"{minutes:g} minutes of one core for each row, {len(unseen)} unseen molecules\n")
-    click.echo(Quality.HEADER.format("network"))
-    stages = [{"updates": 100, "objectives": [{"objective": "force_matching"}]}]
-    for label in (*SIZES, *FORWARDS, "Lorentz-Berthelot rules"):
-        if only and not any(part in label for part in only):
-            continue
-        config = TrainingConfig.model_validate(
-            {"stages": stages, "columns": 24, "pool": {"shards": n_shards}, "network": SIZES.get(label, {})}
-        )
-        with changed(label):
-            trained = train_for(minutes, config, shards)
-            click.echo(quality(trained.model, unseen, picoseconds=picoseconds).row(label, trained))
+    stages = {"stages": [{"updates": 100, "objectives": [{"objective": "force_matching"}]}]}
+    sizes = [Row(label, {**stages, "network": size}) for label, size in SIZES.items()]
+    compare(asked, "network", sizes + [Row(label, stages, changed) for label, changed in CHANGES.items()])
 
 
 if __name__ == "__main__":

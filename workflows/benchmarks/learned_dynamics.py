@@ -46,6 +46,19 @@ def stability(
     A molecule with a bond stretched to 1.5 times its length at any check, in any chain, is broken for good.
     Reports every ps.
     """
+    whole = torch.ones(len(references), dtype=torch.bool)
+    checks_per_report = round(1000 / TIME_STEP / CHECK_EVERY)
+    checks = broken_at_checks(model, references, picoseconds, n_chains, check_every=CHECK_EVERY)
+    for n, broken in enumerate(checks, start=1):
+        whole &= ~broken.any(1)
+        if n % checks_per_report == 0:
+            yield Held(n * CHECK_EVERY * TIME_STEP / 1000, whole)
+
+
+def broken_at_checks(
+    model: LearnedModel, references: Sequence[Reference], picoseconds: float, n_chains: int, *, check_every: int | None
+) -> Iterator[Tensor]:
+    """Run BAOAB at 300 K from 300 K samples and say, every so many steps or only at the end, what is broken; (G, C)."""
     topology = concatenate([r.topology for r in references])
     lengths = model.parameters(topology).bond_length
     masses = repartition_hydrogen_mass(topology)
@@ -54,20 +67,11 @@ def stability(
     columns = at_temperature(references[0], TEMPERATURE)[:n_chains]
     state = sampler.init(torch.cat([r.positions[:, :, columns] for r in references], dim=1))
     velocities = maxwell_boltzmann(topology, masses, state.positions, kT=kT, generator=generator)
-    whole = torch.ones(topology.n_molecules, dtype=torch.bool)
-    chain = sample(
-        sampler,
-        state._replace(velocities=velocities),
-        kT=kT,
-        n_steps=round(picoseconds * 1000 / TIME_STEP),
-        generator=generator,
-        thin=CHECK_EVERY,
-    )
-    checks_per_report = round(1000 / TIME_STEP / CHECK_EVERY)
-    for n, (now, _) in enumerate(chain, start=1):
-        whole &= ~is_broken(topology, lengths, now.positions).any(1)
-        if n % checks_per_report == 0:
-            yield Held(n * CHECK_EVERY * TIME_STEP / 1000, whole)
+    state = state._replace(velocities=velocities)
+    n_steps = round(picoseconds * 1000 / TIME_STEP)
+    thin = check_every or n_steps
+    for now, _ in sample(sampler, state, kT=kT, n_steps=n_steps, generator=generator, thin=thin):
+        yield is_broken(topology, lengths, now.positions)
 
 
 def reweighting(model: LearnedModel, smiles: Sequence[str]) -> Tensor:

@@ -8,17 +8,9 @@ Prints a Markdown table, a row as soon as it is there.
 
 from __future__ import annotations
 
-from itertools import islice
-from pathlib import Path
 from typing import Any
 
-import click
-import torch
-from timed_training import Quality, quality, train_for
-
-from molebm.training.config import TrainingConfig
-from molebm.training.pool import Shards
-from molebm.training.shards import read_references, verified_shards
+from timed_training import Comparison, Row, compare, comparison_command
 
 NCE = {"objective": "conditional_nce"}
 PCD = {"objective": "persistent_contrastive_divergence"}
@@ -41,29 +33,14 @@ ROWS: dict[str, list[tuple[int, list[dict[str, Any]]]]] = {  # stages: share of 
 }
 
 
-@click.command()
-@click.argument("references", type=click.Path(exists=True, path_type=Path))
-@click.option("--minutes", default=3.0, show_default=True, help="Of processor time, for each row.")
-@click.option("--shards", "n_shards", default=32, show_default=True, help="Train on the first so many.")
-@click.option("--molecules", default=100, show_default=True, help="Unseen molecules to evaluate on.")
-@click.option("--picoseconds", default=10.0, show_default=True, help="Of dynamics at 300 K, for the valid structures.")
-@click.option("--only", multiple=True, help="Rows to run, by a part of their name; all if left out.")
-def main(
-    references: Path, minutes: float, n_shards: int, molecules: int, picoseconds: float, only: tuple[str, ...]
-) -> None:
+@comparison_command(picoseconds=10.0)
+def main(asked: Comparison) -> None:
     """Print the table."""
-    torch.set_num_threads(1)
-    shards = Shards(list(islice(verified_shards(references), n_shards)), "train", 0)
-    unseen = list(islice(read_references(references, "test"), molecules))
-    click.echo(f"{minutes:g} minutes of one core for each row, {len(unseen)} unseen molecules\n")
-    click.echo(Quality.HEADER.format("objective"))
-    for label, parts in ROWS.items():
-        if only and not any(part in label for part in only):
-            continue
-        stages = [{"updates": 100 * share, "objectives": objectives} for share, objectives in parts]
-        config = TrainingConfig.model_validate({"stages": stages, "columns": 24, "pool": {"shards": n_shards}})
-        trained = train_for(minutes, config, shards)
-        click.echo(quality(trained.model, unseen, picoseconds=picoseconds).row(label, trained))
+    stages = {
+        label: [{"updates": 100 * share, "objectives": objectives} for share, objectives in parts]
+        for label, parts in ROWS.items()
+    }
+    compare(asked, "objective", [Row(label, {"stages": found}) for label, found in stages.items()])
 
 
 if __name__ == "__main__":

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import click
 import torch
+from learned_dynamics import broken_at_checks
 from rdkit import Chem
 
 from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.models.checkpoint import LearnedModel
 from molebm.parametrise import mmff
-from molebm.samplers.baoab import baoab, maxwell_boltzmann
-from molebm.samplers.masses import repartition_hydrogen_mass
-from molebm.samplers.run import sample
 from molebm.topology import concatenate
 from molebm.training.config import Stage, TrainingConfig
-from molebm.training.evaluation import evaluate, evaluate_forces, is_broken, relax
+from molebm.training.evaluation import evaluate, evaluate_forces, relax
 from molebm.training.pool import Shards
 from molebm.training.run import TrainingRun
-from molebm.training.shards import Reference, at_temperature
-from molebm.units import thermal_energy
+from molebm.training.shards import Reference, read_references, verified_shards
 
 TRIAL = 20  # updates that tell how long one takes
-TEMPERATURE = 300.0  # K, of the dynamics
 
 
 class Trained(NamedTuple):
@@ -56,6 +56,64 @@ class Quality(NamedTuple):
             f"| {label} | {trained.updates} | {trained.ms_per_update:.0f} | {self.pearson:.4f} | {self.mixed:.4f} "
             f"| {self.slope:.3f} | {self.rmse:.2f} | {self.forces:.2f} | {100 * self.valid:.0f} % | {self.excess:.3f} |"
         )
+
+
+class Row(NamedTuple):
+    """One line of a comparison."""
+
+    label: str
+    settings: dict[str, Any]  # of the run, beside those that all rows share
+    changed: Callable[[], AbstractContextManager] = nullcontext  # what else is different while it runs
+
+
+class Comparison(NamedTuple):
+    """What all rows share, as the command line has it."""
+
+    references: Path
+    minutes: float
+    n_shards: int
+    molecules: int
+    picoseconds: float
+    only: tuple[str, ...]
+
+
+def comparison_command(picoseconds: float) -> Callable[[Callable], click.Command]:
+    """Make a command of a function that takes a `Comparison`; `picoseconds` is the default of its dynamics."""
+
+    def decorate(function: Callable[[Comparison], None]) -> click.Command:
+        @click.command(help=function.__doc__)
+        @click.argument("references", type=click.Path(exists=True, path_type=Path))
+        @click.option("--minutes", default=3.0, show_default=True, help="Of processor time, for each row.")
+        @click.option("--shards", "n_shards", default=32, show_default=True, help="Train on the first so many.")
+        @click.option("--molecules", default=100, show_default=True, help="Unseen molecules to evaluate on.")
+        @click.option("--picoseconds", default=picoseconds, show_default=True, help="Of dynamics at 300 K.")
+        @click.option("--only", multiple=True, help="Rows to run, by a part of their name; all if left out.")
+        def command(
+            references: Path, minutes: float, n_shards: int, molecules: int, picoseconds: float, only: tuple[str, ...]
+        ) -> None:
+            function(Comparison(references, minutes, n_shards, molecules, picoseconds, only))
+
+        return command
+
+    return decorate
+
+
+def compare(asked: Comparison, heading: str, rows: Iterable[Row]) -> None:
+    """Train and evaluate one row after the other, and print each as soon as it is there."""
+    torch.set_num_threads(1)
+    shards = Shards(list(islice(verified_shards(asked.references), asked.n_shards)), "train", 0)
+    unseen = list(islice(read_references(asked.references, "test"), asked.molecules))
+    click.echo(f"{asked.minutes:g} minutes of one core for each row, {len(unseen)} unseen molecules\n")
+    click.echo(Quality.HEADER.format(heading))
+    for row in rows:
+        if asked.only and not any(part in row.label for part in asked.only):
+            continue
+        shared = {"columns": 24, "pool": {"shards": asked.n_shards}}
+        config = TrainingConfig.model_validate({**shared, **row.settings})
+        with row.changed():
+            trained = train_for(asked.minutes, config, shards)
+            found = quality(trained.model, unseen, picoseconds=asked.picoseconds)
+        click.echo(found.row(row.label, trained))
 
 
 def train_for(minutes: float, config: TrainingConfig, shards: Shards) -> Trained:
@@ -108,25 +166,8 @@ def _batches(references: list[Reference]) -> Iterator[list[Reference]]:
 
 
 def _validity(model: LearnedModel, batch: list[Reference], picoseconds: float, n_chains: int) -> list[bool]:
-    topology = concatenate([r.topology for r in batch])
-    parameters = model.parameters(topology)
-    masses = repartition_hydrogen_mass(topology)
-    sampler = baoab(MechanicalEnergy(topology, parameters), topology, masses=masses, time_step=2.0)
-    kT, generator = thermal_energy(TEMPERATURE), torch.Generator().manual_seed(0)
-    columns = at_temperature(batch[0], TEMPERATURE)[:n_chains]
-    state = sampler.init(torch.cat([r.positions[:, :, columns] for r in batch], dim=1))
-    velocities = maxwell_boltzmann(topology, masses, state.positions, kT=kT, generator=generator)
-    n_steps = round(500 * picoseconds)
-    chain = sample(
-        sampler,
-        state._replace(velocities=velocities),
-        kT=kT,
-        n_steps=n_steps,
-        generator=generator,
-        thin=n_steps,
-    )
-    ((last, _),) = chain
-    return (~is_broken(topology, parameters.bond_length, last.positions)).flatten().tolist()
+    (broken,) = broken_at_checks(model, batch, picoseconds, n_chains, check_every=None)
+    return (~broken).flatten().tolist()
 
 
 def _excess(model: LearnedModel, batch: list[Reference]) -> torch.Tensor:
