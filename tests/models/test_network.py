@@ -29,14 +29,9 @@ def topology_of(smiles):
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["plain", "gated"])
-def network(request):
-    """A small network with large random weights, so that nothing holds by being near zero."""
-    network = ParameterNetwork(width=16, hidden=16, n_layers=2, gated=request.param).double()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.normal_(std=0.5, generator=generator)
-    return network.requires_grad_(False)
+def network(request, randomised):
+    """A small network with large random weights."""
+    return randomised(ParameterNetwork(width=16, hidden=16, n_layers=2, gated=request.param).double())
 
 
 def energy_of(network, topology, positions):

@@ -33,14 +33,9 @@ def molecule(smiles, n_conformers=2):
 
 
 @pytest.fixture(scope="module")
-def network():
-    """A small network with large random weights, so that nothing holds by being near zero."""
-    network = ResidualNetwork(**SIZE).double()
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.normal_(std=0.5, generator=generator)
-    return network.requires_grad_(False)
+def network(randomised):
+    """A small network with large random weights."""
+    return randomised(ResidualNetwork(**SIZE).double())
 
 
 def energy_of(network, topology, x):
