@@ -46,6 +46,9 @@ class DynamicsState(NamedTuple):
     velocities: Tensor  # (3, N, C) Å/fs
 
 
+ReplicaState = TypeVar("ReplicaState", State, DynamicsState)
+
+
 def over_atoms(value: float | Tensor, topology: Topology) -> float | Tensor:
     """Spread what broadcasts to (G, C) over the atoms of each molecule, so that it broadcasts to (3, N, C)."""
     if isinstance(value, Tensor) and value.dim() == 2 and value.shape[0] > 1:

@@ -1,15 +1,13 @@
 """Parallel tempering: hot replicas cross the barriers and hand what they find to the cold ones."""
 
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple
 
 import torch
 from torch import Generator, Tensor
 
 from molebm.errors import RequestError
-from molebm.samplers.sampler import DynamicsState, I, Sampler, State, over_atoms
+from molebm.samplers.sampler import DynamicsState, I, ReplicaState, Sampler, over_atoms
 from molebm.topology import Topology
-
-ReplicaState = TypeVar("ReplicaState", State, DynamicsState)
 
 
 class TemperingState(NamedTuple, Generic[ReplicaState]):
