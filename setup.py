@@ -1,6 +1,7 @@
 """The compiled kernel, which is optional; everything else is in pyproject.toml."""
 
 import sys
+from glob import glob
 
 from setuptools import Extension, setup
 
@@ -12,7 +13,8 @@ setup(
     ext_modules=[
         Extension(
             "molebm.forcefield._native",
-            sources=["molebm/forcefield/native.c"],
+            sources=["native/native.c"],
+            depends=sorted(glob("native/*.h")),
             extra_compile_args=["/O2"] if sys.platform == "win32" else FLAGS,
             py_limited_api=True,
             optional=True,  # without a C compiler the package works, slower

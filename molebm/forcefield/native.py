@@ -25,7 +25,7 @@ from molebm.forcefield.parameters import COLUMNS, Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
-_VERSION: Final = 2  # of the structures and calls below, as in native.c
+_VERSION: Final = 3  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
 _ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
 _READ: Final = (  # the parameters that the C code reads, in its order; and then the derived pair_charge
@@ -58,7 +58,6 @@ class _Columns(ctypes.Structure):
 class NativeTerms:
     """A topology and its parameters as the C code reads them."""
 
-    library: ctypes.CDLL
     structure: _Topology
     indices: tuple[Tensor, ...]  # int32, what the structure points into
     columns: tuple[Tensor, ...]  # float32, the parameters when they were bound
@@ -67,21 +66,41 @@ class NativeTerms:
 
 def native_available() -> bool:
     """Whether the extension is there, in the version that this module speaks."""
-    return _library() is not None
+    return _load() is not None
+
+
+def library() -> ctypes.CDLL:
+    """Return the extension.
+
+    Raises
+    ------
+    RequestError
+        If it is not there.
+    """
+    loaded = _load()
+    if loaded is None:
+        raise RequestError("the native kernel was not built; install with a C compiler, or use backend='torch'")
+    return loaded
 
 
 @functools.cache
-def _library() -> ctypes.CDLL | None:
+def _load() -> ctypes.CDLL | None:
     spec = find_spec("molebm.forcefield._native")
     if spec is None or spec.origin is None:
         return None
-    library = ctypes.CDLL(spec.origin)
-    if library.molebm_version() != _VERSION:
+    loaded = ctypes.CDLL(spec.origin)
+    if loaded.molebm_version() != _VERSION:
         return None
-    pointer, count = ctypes.c_void_p, ctypes.c_int64
-    library.molebm_evaluate.argtypes = [pointer, pointer, pointer, count, pointer, pointer, pointer, pointer]
-    library.molebm_localise.argtypes = [pointer, pointer, count, pointer, count, count, pointer, pointer]
-    return library
+    pointer, count, seconds = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    loaded.molebm_evaluate.argtypes = [pointer, pointer, pointer, count, pointer, pointer, pointer, pointer]
+    loaded.molebm_localise.argtypes = [pointer, pointer, count, pointer, count, count, pointer, pointer]
+    loaded.molebm_minimise.argtypes = [pointer, pointer, count, pointer, pointer]
+    loaded.molebm_embed.argtypes = [pointer, count, pointer, pointer]
+    loaded.molebm_turn_bonds.argtypes = [
+        *(pointer, pointer, pointer, count, pointer, count, pointer, pointer, pointer, seconds)
+    ]
+    loaded.molebm_follow.argtypes = [pointer, pointer, count, pointer, pointer, pointer]
+    return loaded
 
 
 def can_run(topology: Topology, parameters: Parameters) -> bool:
@@ -116,9 +135,7 @@ def bind(topology: Topology, parameters: Parameters) -> NativeTerms:
         If terms are not in the order of their molecules or reach out of them, or if there is
         not one column of parameters for each term.
     """
-    library = _library()
-    if library is None:
-        raise RequestError("the native kernel was not built; install with a C compiler, or use backend='torch'")
+    localise = library().molebm_localise
     n_terms = {kind: getattr(topology, kind).shape[1] for kind in _KINDS}
     linear = parameters.angle_linear.to(torch.uint8).contiguous()
     bound = columns(topology, parameters)
@@ -137,7 +154,7 @@ def bind(topology: Topology, parameters: Parameters) -> NativeTerms:
         local, start = torch.empty_like(table, dtype=torch.int32), torch.zeros_like(atoms_start)
         of_atoms = (molecule.data_ptr(), atoms_start.data_ptr(), topology.n_molecules)
         of_terms = (table.data_ptr(), *table.shape, local.data_ptr(), start.data_ptr())
-        in_order = in_order and not library.molebm_localise(*of_atoms, *of_terms)
+        in_order = in_order and not localise(*of_atoms, *of_terms)
         indices |= {kind: local, f"{kind}_start": start}
     if not in_order:
         raise ValueError("atoms and terms must come in the order of their molecules; join topologies by concatenate")
@@ -148,7 +165,7 @@ def bind(topology: Topology, parameters: Parameters) -> NativeTerms:
         **{f"n_{kind}": n for kind, n in n_terms.items()},
         **{name: table.data_ptr() for name, table in indices.items()},
     )
-    return NativeTerms(library, structure, tuple(indices.values()), bound, molecule)
+    return NativeTerms(structure, tuple(indices.values()), bound, molecule)
 
 
 def energy(terms: NativeTerms, positions: Tensor) -> Tensor:
@@ -177,20 +194,21 @@ def evaluate(
     positions = positions.contiguous()  # kept by name: the C code reads what these hold
     weight = weight.contiguous() if weight is not None else None
     energies = torch.empty((terms.structure.n_molecules, positions.shape[2]))
-    failed = terms.library.molebm_evaluate(
+    failed = library().molebm_evaluate(
         ctypes.byref(terms.structure),
-        ctypes.byref(_pointers(parameters)),
+        ctypes.byref(as_columns(parameters)),
         positions.data_ptr(),
         positions.shape[2],
         weight.data_ptr() if weight is not None else None,
         energies.data_ptr(),
         forces.data_ptr() if forces is not None else None,
-        ctypes.byref(_pointers(gradients)) if gradients is not None else None,
+        ctypes.byref(as_columns(gradients)) if gradients is not None else None,
     )
     if failed:
         raise MemoryError("the native kernel found no memory for its scratch space")
     return energies
 
 
-def _pointers(tensors: Sequence[Tensor]) -> _Columns:
+def as_columns(tensors: Sequence[Tensor]) -> ctypes.Structure:
+    """Point at parameters, or at room for their gradients, as the C code takes them."""
     return _Columns(*(tensor.data_ptr() for tensor in tensors))

@@ -232,7 +232,7 @@ def test_the_derivative_of_a_force_by_a_weight_of_the_energy_is_the_force(batch)
 
 def test_without_the_extension_the_torch_kernel_serves(batch, monkeypatch):
     topology, parameters, positions = batch
-    monkeypatch.setattr(native, "_library", lambda: None)
+    monkeypatch.setattr(native, "_load", lambda: None)
     found = MechanicalEnergy(topology, parameters).energy_and_forces(positions)
     expected = MechanicalEnergy(topology, parameters, "torch").energy_and_forces(positions)
     assert torch.equal(found.forces, expected.forces)
