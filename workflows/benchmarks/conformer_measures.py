@@ -1,0 +1,130 @@
+"""What is measured of conformers, by one and the same code whichever method made them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from molebm.conformers.rmsd import best_rmsd, equivalent_orders
+from molebm.conformers.selection import distinct_conformers
+
+APART: Final = 0.5  # Å, of heavy atoms; conformers farther from each other are distinct
+RESAMPLES: Final = 5000
+
+
+def heavy_graph(mol: Chem.Mol) -> Chem.Mol:
+    """Drop every hydrogen, also those that RemoveHs keeps; the heavy atoms stay in their order."""
+    return Chem.RemoveAllHs(mol)
+
+
+def same_atoms(reference: Chem.Mol, mol: Chem.Mol) -> NDArray[np.int64] | None:
+    """Find an atom of a reference without hydrogens for each heavy atom of a molecule, (n,), by their graphs.
+
+    Which of several is found does not matter to a distance that exchanges equivalent atoms.
+    """
+    match = reference.GetSubstructMatch(heavy_graph(mol), useChirality=False)
+    return np.array(match, dtype=np.int64) if match and len(match) == reference.GetNumAtoms() else None
+
+
+def rmsd_to(references: NDArray[np.float64], mol: Chem.Mol) -> NDArray[np.float64]:
+    """Distances in Å after the best superposition of each reference and each conformer of a molecule, (F, C).
+
+    Mirror images are not superposed; equivalent atoms are exchanged, as in RDKit's GetBestRMS.
+
+    Parameters
+    ----------
+    references
+        (F, n, 3) Å, the heavy atoms in the order of the molecule's.
+    """
+    orders = equivalent_orders(mol)  # (M, n)
+    frames = _centred(positions(mol)[:, orders[0]])
+    place = np.empty(mol.GetNumAtoms(), dtype=np.int64)
+    place[orders[0]] = np.arange(orders.shape[1])
+    exchanged = place[orders]
+    return np.stack([best_rmsd(frame[exchanged], frames) for frame in _centred(references)])
+
+
+def n_distinct(mol: Chem.Mol) -> int:
+    """Count conformers each farther than 0.5 Å from those that were counted before it."""
+    n = mol.GetNumConformers()
+    if n == 0:
+        return 0
+    zeros = np.zeros(n)
+    return len(
+        distinct_conformers(mol, positions(mol), zeros, rmsd=APART, energy_window=np.inf, n_conformers=n),
+    )
+
+
+def n_wrong_stereo(smiles: str, mol: Chem.Mol) -> int:
+    """Count conformers in which RDKit perceives another stereocentre or double bond than the SMILES declares.
+
+    The heavy atoms of the molecule must be in the order of the SMILES.
+    """
+    declared = Chem.MolFromSmiles(smiles)
+    centres = [a.GetIdx() for a in declared.GetAtoms() if a.GetChiralTag() in _HANDED]
+    bonds = [b for b in declared.GetBonds() if b.GetStereo() in _EITHER]
+    if not centres and not bonds:
+        return 0
+    declared = Chem.AddHs(declared)
+    wrong = 0
+    for frame in positions(mol):
+        found = Chem.Mol(declared)
+        conformer = Chem.Conformer(found.GetNumAtoms())
+        conformer.Set3D(True)
+        conformer.SetPositions(np.ascontiguousarray(frame))
+        found.AddConformer(conformer)
+        Chem.AssignStereochemistryFrom3D(found)
+        same_centres = all(
+            found.GetAtomWithIdx(i).GetChiralTag() == declared.GetAtomWithIdx(i).GetChiralTag() for i in centres
+        )
+        same_bonds = all(
+            found.GetBondBetweenAtoms(b.GetBeginAtomIdx(), b.GetEndAtomIdx()).GetStereo() == b.GetStereo()
+            for b in bonds
+        )
+        wrong += not (same_centres and same_bonds)
+    return wrong
+
+
+def positions(mol: Chem.Mol) -> NDArray[np.float64]:
+    """Return the coordinates of all conformers, (C, N, 3) Å."""
+    frames = [conformer.GetPositions() for conformer in mol.GetConformers()]
+    return np.stack(frames) if frames else np.empty((0, mol.GetNumAtoms(), 3))
+
+
+def interval(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> tuple[float, float, float]:
+    """Difference of two medians over the same molecules, and its 95 % interval by resampling the molecules.
+
+    A molecule on which either fails has infinity there.
+
+    References
+    ----------
+    Efron, Ann. Stat. 7, 1 (1979).
+    """
+    pairs = np.array([ours, theirs], dtype=np.float64)  # (2, molecules)
+    generator = np.random.default_rng(seed)
+    chosen = generator.integers(pairs.shape[1], size=(RESAMPLES, pairs.shape[1]))
+    low, high = np.quantile(_median_difference(pairs[:, chosen]), [0.025, 0.975], method="nearest")
+    return float(_median_difference(pairs)), float(low), float(high)
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Lay out a Markdown table whose first columns, `texts` of them, are text and the others numbers."""
+    rule = ["---"] * texts + ["--:"] * (len(head) - texts)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *rows))
+
+
+_HANDED: Final = (Chem.ChiralType.CHI_TETRAHEDRAL_CCW, Chem.ChiralType.CHI_TETRAHEDRAL_CW)
+_EITHER: Final = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOZ)
+
+
+def _median_difference(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
+    ours, theirs = (np.quantile(each, 0.5, axis=-1, method="higher") for each in pairs)
+    return ours - theirs
+
+
+def _centred(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    return frames - frames.mean(axis=1, keepdims=True)
