@@ -51,7 +51,8 @@ def find_inversions(topology: Topology) -> Reflections:
     """Find the rings of four or more atoms that can be inverted on their own.
 
     At least one ring atom has only single bonds. What hangs on the ring is joined to it at one atom, as a
-    substituent or a spiro ring, or at two neighbours, as a benzo ring; a bridge holds a ring as it is.
+    substituent or a spiro ring, or at two unsaturated neighbours, as a benzo ring. A bridge holds a ring as it
+    is, and so does a saturated ring fused to it, unless both are inverted at once.
     """
     graph = bond_graph(topology)
     inversions = []
@@ -75,8 +76,8 @@ def _bodies(graph: Graph, ring: tuple[int, ...]) -> list[tuple[Weights, set[int]
         after, before = (place + 1) % size, (place - 1) % size
         if shared == {place}:
             bodies.append((frame_of_atom(place, size), atoms))
-        elif shared == {place, after}:
-            bodies.append((frame_of_bond(place, size), atoms))
-        elif shared != {place, before}:
+        elif is_saturated(graph, ring[place]) or shared not in ({place, after}, {before, place}):
             return []
+        elif after in shared:
+            bodies.append((frame_of_bond(place, size), atoms))
     return bodies

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from molebm.forcefield.energy import EnergyFn
+from molebm.forcefield.geometry import cos_angle, distance, torsion_angle
 from molebm.topology import Topology
 
 
@@ -35,7 +36,7 @@ def make_topology() -> Callable[..., Topology]:
             atom_features=torch.zeros(0, n_atoms, dtype=torch.int64),
             molecule=torch.arange(len(counts)).repeat_interleave(counts),
             bonds=torch.tensor(bonds, dtype=torch.int64).reshape(n_bonds, 2).T,
-            bond_features=torch.zeros(0, n_bonds, dtype=torch.int64),
+            bond_features=torch.zeros(3, n_bonds, dtype=torch.int64),  # single
             angles=none.view(3, 0),
             angle_bonds=none.view(2, 0),
             torsions=none.view(4, 0),
@@ -91,5 +92,37 @@ def double_well_bins() -> Callable[..., tuple[Tensor, Tensor]]:
             weights.append(np.trapezoid(np.exp(-_double_well(x, barrier) / kT), x))
         probabilities = torch.tensor(weights)
         return torch.tensor(edges), probabilities / probabilities.sum()
+
+    return make
+
+
+@pytest.fixture
+def four_beads(make_topology) -> tuple[Topology, EnergyFn, Callable[[Tensor], Tensor]]:
+    """Make a butane of four beads: its topology, its energy and V(φ) of its torsion, kcal/mol.
+
+    Bonds and angles move, but the volume element of internal coordinates, r² sin θ, does not depend on φ, and
+    neither does their energy: φ is distributed as exp(-V/kT), whatever else the beads do.
+    """
+    topology = make_topology(4, bonds=[(0, 1), (1, 2), (2, 3)])
+    angles, torsions = torch.tensor([[0, 1], [1, 2], [2, 3]]), torch.tensor([[0], [1], [2], [3]])
+
+    def of_torsion(phi: Tensor) -> Tensor:
+        return 0.7 * (1 + phi.cos()) + 2.0 * (1 + (3 * phi).cos()) + 0.4 * phi.sin()
+
+    def energy(x: Tensor) -> Tensor:
+        bonds = 100 * (distance(x, *topology.bonds) - 1.5).square().sum(0)
+        bends = 40 * (cos_angle(x, angles) + 0.4).square().sum(0)
+        return (bonds + bends + of_torsion(torsion_angle(x, torsions)[0]))[None]
+
+    return topology, energy, of_torsion
+
+
+@pytest.fixture
+def four_beads_start() -> Callable[[int], Tensor]:
+    """Put every chain of beads near φ = 180°."""
+
+    def make(n_conformers: int) -> Tensor:
+        x = torch.tensor([[0.0, 0.6, 2.1, 2.7], [1.37, 0.0, 0.0, -1.37], [0.0, 0.0, 0.0, 0.0]])
+        return x[..., None].expand(3, 4, n_conformers).clone()
 
     return make

@@ -6,10 +6,14 @@ import torch
 from molebm.forcefield.energy import energy_and_forces
 from molebm.samplers.baoab import baoab
 from molebm.samplers.capped import CappedForces
+from molebm.samplers.composition import cycle, mixture, repeated
 from molebm.samplers.mala import mala
+from molebm.samplers.ring_flap import ring_flap
+from molebm.samplers.ring_inversion import ring_inversion
 from molebm.samplers.run import sample
 from molebm.samplers.sgld import sgld
 from molebm.samplers.tempering import parallel_tempering
+from molebm.samplers.torsion_rotation import torsion_rotation
 
 K, KT = 300.0, 0.6
 N_CONFORMERS = 6
@@ -36,19 +40,51 @@ def tempered_baoab(energy_fn, topology):
     return parallel_tempering(baoab_by_itself(energy_fn, topology), topology, n_temperatures=2, steps_per_swap=1)
 
 
-@pytest.fixture(params=[sgld_with_a_cap, mala_by_itself, baoab_by_itself, tempered_mala, tempered_baoab])
+def moves(energy_fn, topology):
+    return cycle(
+        torsion_rotation(energy_fn, topology), ring_inversion(energy_fn, topology), ring_flap(energy_fn, topology)
+    )
+
+
+def mala_and_moves(energy_fn, topology):
+    return cycle(repeated(mala_by_itself(energy_fn, topology), 2), moves(energy_fn, topology))
+
+
+def mixed_baoab_and_moves(energy_fn, topology):
+    return mixture([baoab_by_itself(energy_fn, topology), moves(energy_fn, topology)], [0.7, 0.3])
+
+
+def tempered_baoab_and_moves(energy_fn, topology):
+    inner = cycle(baoab_by_itself(energy_fn, topology), moves(energy_fn, topology))
+    return parallel_tempering(inner, topology, n_temperatures=2, steps_per_swap=1)
+
+
+@pytest.fixture(
+    params=[
+        sgld_with_a_cap,
+        mala_by_itself,
+        baoab_by_itself,
+        tempered_mala,
+        tempered_baoab,
+        moves,
+        mala_and_moves,
+        mixed_baoab_and_moves,
+        tempered_baoab_and_moves,
+    ]
+)
 def make_sampler(request):
     return request.param
 
 
 @pytest.fixture
 def topology(make_topology):
-    return make_topology(3, 1, 2)
+    """A ring that can be inverted, an atom and a chain that can be turned."""
+    return make_topology(4, 1, 4, bonds=[(0, 1), (1, 2), (2, 3), (3, 0), (5, 6), (6, 7), (7, 8)])
 
 
 @pytest.fixture
 def start(generator):
-    return torch.empty(3, 6, N_CONFORMERS).normal_(std=(KT / K) ** 0.5, generator=generator)
+    return torch.empty(3, 9, N_CONFORMERS).normal_(std=(KT / K) ** 0.5, generator=generator)
 
 
 def walk(sampler, start, *, n_steps=20, seed=7, kT=LADDER):
