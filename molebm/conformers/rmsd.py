@@ -1,91 +1,112 @@
-"""Root-mean-square distance of heavy atoms after the best superposition, equivalent atoms exchanged."""
+"""Root-mean-square distance of heavy atoms after the best superposition, equivalent atoms exchanged.
+
+Many pairs at a time: the correlation matrices are products of matrices, and the rest are a few dozen passes
+over arrays that stay in the cache.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from rdkit import Chem
+from torch import Tensor
 
-MAX_PERMUTATIONS: Final = 1000  # a few tert-butyl groups make more than can be tried
-_NEWTON_STEPS: Final = 50
-_ENDS = "[O,N;D1;$([O,N;D1]-[*]=[O,N;D1]),$([O,N;D1]=[*]-[O,N;D1])]~[*]"  # as RDKit's GetBestRMS has them
-_CONJUGATED_END: Final = Chem.MolFromSmarts(_ENDS)
+from molebm.conformers.superposition import best_rotation, largest_overlap
+from molebm.conformers.symmetry import Symmetry
 
-
-def equivalent_orders(mol: Chem.Mol) -> NDArray[np.int64]:
-    """List the orders in which the heavy atoms can be read without changing the molecule, (M, n).
-
-    The first row is as the molecule has them; all atoms count where none is heavy. Terminal oxygens and
-    nitrogens that differ by a drawn double bond (carboxylate, nitro, sulfonyl, guanidinium) are
-    equivalent. Of highly symmetric molecules only `MAX_PERMUTATIONS` orders are listed.
-    """
-    heavy = [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1]
-    if not heavy:
-        heavy = list(range(mol.GetNumAtoms()))
-        graph = Chem.RWMol(mol)
-    else:
-        graph = _without_hydrogens(mol)
-    for end, centre in graph.GetSubstructMatches(_CONJUGATED_END):
-        graph.GetBondBetweenAtoms(end, centre).SetBondType(Chem.BondType.SINGLE)
-        graph.GetAtomWithIdx(end).SetFormalCharge(0)
-    matches = graph.GetSubstructMatches(graph, uniquify=False, useChirality=False, maxMatches=MAX_PERMUTATIONS)
-    identity = tuple(range(len(heavy)))
-    orders = [identity, *(match for match in matches if match != identity)]
-    return np.array(heavy, dtype=np.int64)[np.array(orders, dtype=np.int64)]
+_BLOCK: Final = 16_384  # pairs in one pass
+_SLENDER: Final = 0.03  # breadth to length, below which single precision does not tell the rotation about the axis
+_ROUNDS: Final = 2  # of superposing and matching
 
 
-def best_rmsd(reference: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Superpose conformers on each order of a reference, giving the least distance of each, (K,) Å.
+def rmsd_matrix(
+    positions: NDArray[np.float64],
+    symmetry: Symmetry,
+    others: NDArray[np.float64] | None = None,
+    *,
+    precision: torch.dtype = torch.float32,
+) -> NDArray[np.floating]:
+    """Compare each of A conformers with each of B others, or with one another, giving (A, B) Å.
 
-    Mirror images are not superposed.
+    Mirror images are not superposed. Each of the orders of `symmetry` is tried. Its groups are matched after a
+    superposition on their mean, and again after that on the match: nearly always the best match, and else
+    one whose distance is too large.
 
     Parameters
     ----------
-    reference
-        (M, n, 3) Å, centred, one conformer in M orders of its atoms.
-    others
-        (K, n, 3) Å, centred.
+    positions, others
+        (A, N, 3) and (B, N, 3) Å, all atoms of the molecule.
+    precision
+        Single precision errs by 1e-5 Å, by 3e-3 Å near zero, and by 1 % between near mirror images; slender
+        molecules are computed in double.
 
     References
     ----------
-    Theobald, Acta Cryst. A61, 478 (2005): the largest eigenvalue of the quaternion key matrix.
+    Theobald, Acta Cryst. A61, 478 (2005).
     """
-    n_orders, n_atoms, _ = reference.shape
-    flat = reference.transpose(0, 2, 1).reshape(3 * n_orders, n_atoms)
-    correlation = (flat @ others).reshape(len(others), n_orders, 3, 3)  # (K, M, 3, 3)
-    spread = ((reference[0] ** 2).sum() + (others**2).sum((1, 2)))[:, None] / 2  # (K, 1)
-    overlap = _largest_key_eigenvalue(correlation, spread).max(axis=1)
-    return np.sqrt(np.maximum(2 * (spread[:, 0] - overlap), 0) / n_atoms)
+    a = _centred(positions[:, symmetry.heavy])
+    b = a if others is None else _centred(others[:, symmetry.heavy])
+    if _slender(a) or _slender(b):
+        precision = torch.float64
+    x, y = (torch.from_numpy(frames.transpose(2, 0, 1)).to(precision).contiguous() for frames in (a, b))
+    found = torch.zeros((len(a), len(b)), dtype=precision)
+    block = _BLOCK // (1 + sum(len(group) for group in symmetry.groups))
+    start = 0
+    while start < len(a):
+        after = 0 if others is not None else start
+        rows = slice(start, start + max(1, block // max(1, len(b) - after)))
+        found[rows, after:] = _distances(x[:, rows], y[:, after:], symmetry)
+        start = rows.stop
+    if others is None:
+        upper = found.triu_(1)
+        found = upper + upper.T
+    return found.numpy()
 
 
-def _largest_key_eigenvalue(m: NDArray[np.float64], above: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Solve λ⁴ + c₂λ² + c₁λ + c₀ = 0 by Newton's method, which converges from above without overshooting."""
-    square = np.swapaxes(m, -1, -2) @ m
-    trace = np.trace(square, axis1=-2, axis2=-1)
-    c2, c1, c0 = -2 * trace, -8 * _determinant(m), 2 * (square**2).sum((-2, -1)) - trace**2
-    eigenvalue = np.broadcast_to(above, trace.shape).copy()
-    for _ in range(_NEWTON_STEPS):
-        value = ((eigenvalue**2 + c2) * eigenvalue + c1) * eigenvalue + c0
-        slope = (4 * eigenvalue**2 + 2 * c2) * eigenvalue + c1
-        step = np.divide(value, slope, out=np.zeros_like(value), where=slope > 0)
-        eigenvalue -= step
-        if (np.abs(step) <= 1e-9 * above).all():
-            break
-    return eigenvalue
+def _distances(x: Tensor, y: Tensor, symmetry: Symmetry) -> Tensor:
+    """Compare x (3, A, n) with y (3, B, n), giving the least distance over all orders, (A, B) Å."""
+    overlap = x.new_zeros((x.shape[1], y.shape[1]))  # none is less
+    for order in symmetry.orders:
+        z = y[..., torch.from_numpy(order)]
+        m = _matched(x, z, symmetry.groups) if symmetry.groups else _correlation(x, z)
+        torch.maximum(overlap, largest_overlap(m), out=overlap)
+    spread = x.square().sum((0, 2)).unsqueeze(1) + y.square().sum((0, 2))
+    return spread.sub_(overlap, alpha=2).div_(x.shape[2]).clamp_(min=0).sqrt_()
 
 
-def _determinant(m: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (m[..., 0, :] * np.cross(m[..., 1, :], m[..., 2, :])).sum(-1)
+def _matched(x: Tensor, y: Tensor, groups: tuple[NDArray[np.int64], ...]) -> Tensor:
+    """Correlate x and y, with each group in the order that overlaps most, (3, 3, A, B)."""
+    fixed = np.ones(x.shape[2], dtype=bool)
+    choices = []
+    for group in groups:
+        atoms = (group != group[0]).any(axis=0)
+        fixed &= ~atoms
+        choices.append(torch.stack([_correlation(x[..., atoms], y[..., order[atoms]]) for order in group]))
+    rest = _correlation(x[..., fixed], y[..., fixed])
+    m = rest + torch.stack([choice.mean(dim=0) for choice in choices]).sum(dim=0)
+    for _ in range(_ROUNDS):
+        rotation = best_rotation(m)
+        m = rest.clone()
+        for choice in choices:  # (K, 3, 3, A, B)
+            best = (choice * rotation).sum((1, 2)).argmax(dim=0)
+            m += choice.gather(0, best.expand(1, *m.shape)).squeeze(0)
+    return m
 
 
-def _without_hydrogens(mol: Chem.Mol) -> Chem.RWMol:
-    """Drop every hydrogen atom, whatever RemoveHs would keep, leaving the heavy atoms in their order."""
-    graph = Chem.RWMol(mol)
-    graph.BeginBatchEdit()
-    for atom in mol.GetAtoms():
-        if atom.GetAtomicNum() == 1:
-            graph.RemoveAtom(atom.GetIdx())
-    graph.CommitBatchEdit()
-    return graph
+def _correlation(x: Tensor, y: Tensor) -> Tensor:
+    """Correlate x (3, A, n) with y (3, B, n), giving (3, 3, A, B)."""
+    _, a, n = x.shape
+    product = x.reshape(3 * a, n) @ y.reshape(-1, n).T
+    return product.view(3, a, 3, -1).transpose(1, 2)
+
+
+def _slender(frames: NDArray[np.float64]) -> bool:
+    """Whether some conformer is nearly a line."""
+    widths = np.linalg.eigvalsh(np.swapaxes(frames, 1, 2) @ frames)
+    return bool((np.maximum(widths[:, 1], 0) < _SLENDER**2 * widths[:, 2]).any())
+
+
+def _centred(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    return frames - frames.mean(axis=1, keepdims=True)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from molebm.conformers.rmsd import best_rmsd, equivalent_orders
-from molebm.units import thermal_energy
+from molebm.conformers.rmsd import rmsd_matrix
+from molebm.conformers.symmetry import symmetry
+
+_TOGETHER: Final = 64  # candidates compared with one another at a time
+_FINE: Final = 0.05  # Å, below which distances need double precision
 
 
 def distinct_conformers(
@@ -21,6 +27,8 @@ def distinct_conformers(
 ) -> list[int]:
     """Choose conformers by rising energy, each farther than `rmsd` from all that were chosen before it.
 
+    Fewer than `n_conformers` come out only if every other candidate in the window is that near to one of them.
+
     Parameters
     ----------
     positions
@@ -32,31 +40,34 @@ def distinct_conformers(
     energy_window
         kcal/mol above the lowest.
     """
-    order = np.argsort(energies, kind="stable")
-    waiting = order[energies[order] <= energies[order[0]] + energy_window] if len(order) else order
-    waiting = waiting[np.isfinite(energies[waiting])]
+    waiting = within_window(energies, energy_window)
+    if rmsd <= 0:
+        return waiting[:n_conformers].tolist()
+    orders = symmetry(mol)
+    precision = torch.float32 if rmsd > _FINE else torch.float64
     chosen: list[int] = []
-    if not len(waiting):
-        return chosen
-    orders = equivalent_orders(mol)
-    heavy = positions[:, orders[0]]
-    heavy = heavy - heavy.mean(axis=1, keepdims=True)
-    place = np.empty(mol.GetNumAtoms(), dtype=np.int64)
-    place[orders[0]] = np.arange(orders.shape[1])
-    orders = place[orders]
     while len(waiting) and len(chosen) < n_conformers:
-        lowest, waiting = waiting[0], waiting[1:]
-        chosen.append(int(lowest))
-        if rmsd > 0 and len(waiting):
-            waiting = waiting[best_rmsd(heavy[lowest][orders], heavy[waiting]) > rmsd]
-    return chosen
+        lowest, waiting = waiting[:_TOGETHER], waiting[_TOGETHER:]
+        new = lowest[_apart(rmsd_matrix(positions[lowest], orders, precision=precision), rmsd)]
+        chosen += new.tolist()
+        if len(waiting) and len(chosen) < n_conformers:
+            distances = rmsd_matrix(positions[new], orders, positions[waiting], precision=precision)
+            waiting = waiting[(distances > rmsd).all(axis=0)]
+    return chosen[:n_conformers]
 
 
-def boltzmann_weights(energies: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """Weigh conformers by exp(-E/kT), summing to 1.
+def within_window(energies: NDArray[np.float64], energy_window: float) -> NDArray[np.int64]:
+    """List the conformers of finite energy at most so many kcal/mol above the lowest, by rising energy."""
+    order = np.argsort(energies, kind="stable")
+    order = order[np.isfinite(energies[order])]
+    return order[energies[order] <= energies[order[:1]] + energy_window]
 
-    The temperature is in K. Entropy within each minimum is left out, and so are conformers that are not
-    listed.
-    """
-    weights = np.exp(-(energies - energies.min()) / thermal_energy(temperature))
-    return weights / weights.sum()
+
+def _apart(distances: NDArray[np.floating], rmsd: float) -> list[int]:
+    """Keep each that is farther than `rmsd` from all that are kept before it."""
+    near = distances <= rmsd
+    kept: list[int] = []
+    for i in range(len(near)):
+        if not near[i, kept].any():
+            kept.append(i)
+    return kept

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from molebm.conformers.selection import boltzmann_weights, distinct_conformers
-from molebm.units import thermal_energy
+from molebm.conformers.rmsd import rmsd_matrix
+from molebm.conformers.selection import distinct_conformers
+from molebm.conformers.symmetry import symmetry
 
 
 @pytest.fixture
@@ -52,7 +53,23 @@ def test_invalid_conformers_are_never_chosen(chain):
     assert chosen(chain, bent(90, 180), [np.inf, np.inf]) == []
 
 
-def test_weights_are_those_of_boltzmann():
-    weights = boltzmann_weights(np.array([-500.0, -500.0 + thermal_energy(300.0)]), 300.0)
-    assert weights.sum() == pytest.approx(1)
-    assert weights[0] / weights[1] == pytest.approx(np.e)
+def test_choice_is_that_of_comparing_one_by_one():
+    """Candidates are compared in blocks; the lowest that is apart from all chosen comes next, whatever the block."""
+    mol = Chem.MolFromSmiles("CCCCC")
+    rng = np.random.default_rng(0)
+    positions = np.cumsum(rng.normal(size=(300, 5, 3)), axis=1)
+    energies = rng.uniform(0, 10, size=300)
+    distances = rmsd_matrix(positions, symmetry(mol))
+    expected: list[int] = []
+    for i in np.argsort(energies):
+        if not expected or distances[i, expected].min() > 0.4:
+            expected.append(int(i))
+    assert 64 < len(expected) < 250
+    assert chosen(mol, positions, energies.tolist(), rmsd=0.4, n_conformers=1000) == expected
+    assert chosen(mol, positions, energies.tolist(), rmsd=0.4, n_conformers=70) == expected[:70]
+
+
+def test_as_many_as_are_asked_for_come_if_they_are_apart():
+    mol = Chem.MolFromSmiles("CCC")
+    apart = bent(*np.linspace(60, 180, 100))
+    assert len(chosen(mol, apart, [1.0] * 100, rmsd=1e-3, n_conformers=99)) == 99
