@@ -3,7 +3,8 @@
 # Needs PyTorch, torch-geometric, safetensors, click and pytest, to train rich and pydantic too; no RDKit,
 # no OpenMM, no installation. Packages may lie in a folder that PYTHONPATH names.
 #
-#   workflows/gpu_check.sh                               tests, then benchmarks
+#   workflows/gpu_check.sh                               tests
+#   workflows/gpu_check.sh check MOLECULES.safetensors   tests, then relaxed conformers per second
 #   workflows/gpu_check.sh train CONFIG.toml DATA_DIR    training, with checkpoints
 #
 # Everything is written under ${OUT:-gpu_check_out}. A stage that fails does not stop the next one;
@@ -78,10 +79,9 @@ stage versions versions
 case ${1:-check} in
 check)
     stage tests gpu_tests
-    for script in workflows/benchmarks/gpu_*.py; do
-        [[ -e $script ]] || continue
-        OUT=$out stage "$(basename "$script" .py)" "$python" "$script"
-    done
+    if (($# >= 2)); then # what `gpu_throughput.py prepare` wrote, where RDKit is
+        stage gpu_throughput "$python" workflows/benchmarks/gpu_throughput.py measure "$2" --device cuda "${@:3}"
+    fi
     ;;
 train)
     (($# >= 3)) || { echo "usage: $0 train CONFIG.toml DATA_DIR [OPTION...]" >&2; exit 2; }
@@ -91,7 +91,7 @@ train)
     stage train "$python" -m molebm.cli.main train "$2" "$3" -o "$out/train" --device cuda "${@:4}"
     ;;
 *)
-    echo "usage: $0 [check | train CONFIG.toml DATA_DIR [OPTION...]]" >&2
+    echo "usage: $0 [check [MOLECULES.safetensors [OPTION...]] | train CONFIG.toml DATA_DIR [OPTION...]]" >&2
     exit 2
     ;;
 esac

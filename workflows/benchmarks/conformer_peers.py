@@ -53,7 +53,7 @@ def embedded(smiles: str, sizes: Sequence[int], *, seed: int, relax: bool) -> di
     seconds, extra, reason = time.process_time() - begin, 0.0, ""
     made, asked = {}, 0
     for size in sorted(sizes):
-        parameters.randomSeed = 2**20 * seed + asked + 1
+        parameters.randomSeed = 2**12 * seed % 2**30 + asked + 1  # counted on with each conformer
         begin = time.process_time()
         more = _embedded(mol, size - asked, parameters)
         seconds += time.process_time() - begin

@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from conformer_measures import n_wrong_stereo, positions, rmsd_to, table
+from conformer_measures import positions, rmsd_to, table, wrong_stereo
 from conformer_peers import (
     CONFORGE,
     ETKDG_MMFF,
@@ -104,7 +104,7 @@ def _macrocycle(name: str, listed: str, options: argparse.Namespace) -> Macrocyc
     except ValueError as error:
         raise SystemExit(f"{name}: {error}") from None
     heavy = [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1]
-    other = n_wrong_stereo(smiles, mol)
+    other = int(wrong_stereo(smiles, mol).sum())
     return Macrocycle(name, smiles, smiles == listed, positions(mol)[:, heavy], len(energies), other)
 
 
@@ -198,7 +198,7 @@ def _measured(macrocycle: Macrocycle, made: Made) -> Figures:
         [float((nearest <= limit).mean()) for limit in NEAR],
         float(nearest.mean()),
         made.mol.GetNumConformers(),
-        n_wrong_stereo(macrocycle.smiles, made.mol),
+        int(wrong_stereo(macrocycle.smiles, made.mol).sum()),
         made.seconds,
         "",
     )
