@@ -65,6 +65,22 @@ def rmsd_matrix(
     return found.numpy()
 
 
+def best_rmsd(reference: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compare conformers with a reference in each order of its atoms, giving the least distance of each, (K,) Å.
+
+    Parameters
+    ----------
+    reference
+        (M, n, 3) Å, centred, one conformer in M orders.
+    others
+        (K, n, 3) Å, centred.
+    """
+    x, y = (torch.from_numpy(frames.transpose(2, 0, 1)).double().contiguous() for frames in (reference, others))
+    overlap = largest_overlap(_correlation(x, y)).amax(dim=0)
+    spread = x[:, 0].square().sum() + y.square().sum((0, 2))
+    return ((spread - 2 * overlap) / x.shape[2]).clamp(min=0).sqrt().numpy()
+
+
 def _distances(x: Tensor, y: Tensor, symmetry: Symmetry) -> Tensor:
     """Compare x (3, A, n) with y (3, B, n), giving the least distance over all orders, (A, B) Å."""
     overlap = x.new_zeros((x.shape[1], y.shape[1]))  # none is less

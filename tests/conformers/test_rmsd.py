@@ -6,7 +6,7 @@ import torch
 from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdMolAlign
 
-from molebm.conformers.rmsd import rmsd_matrix
+from molebm.conformers.rmsd import best_rmsd, rmsd_matrix
 from molebm.conformers.superposition import best_rotation, largest_overlap
 from molebm.conformers.symmetry import LISTED, MAX_ORDERS, Symmetry, equivalent_orders, symmetry
 
@@ -52,6 +52,14 @@ def test_distance_is_that_of_rdkit(smiles):
     exact = rmsd_matrix(frames(mol), symmetry(mol), precision=torch.float64)
     assert exact[0, 1:] == pytest.approx(expected, abs=1e-4)
     assert rmsd_matrix(frames(mol), symmetry(mol)) == pytest.approx(exact, abs=SINGLE)
+
+
+def test_distance_to_a_reference_in_every_order_is_the_same():
+    mol = embedded("CC(C)Cc1ccccc1")
+    orders = equivalent_orders(mol)
+    centred = frames(mol) - frames(mol)[:, orders[0]].mean(axis=1, keepdims=True)
+    found = best_rmsd(centred[0][orders], centred[:, orders[0]])
+    assert found == pytest.approx(rmsd_matrix(frames(mol), symmetry(mol), precision=torch.float64)[0], abs=1e-6)
 
 
 def test_every_pair_is_compared_once_or_in_two_sets():
