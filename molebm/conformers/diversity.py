@@ -87,7 +87,8 @@ def medoids(
 def farthest_first(distances: NDArray[np.floating], n: int, *, first: int = 0) -> NDArray[np.int64]:
     """Choose n of C, each as far as can be from the nearest chosen before it.
 
-    The largest distance of any to its nearest is then at most twice the least possible.
+    The largest distance of any to its nearest is then at most twice the least possible. Outlying candidates come
+    first, strained ones among them: where there are such, `medoids` come nearer to bound conformations.
 
     References
     ----------
