@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from molebm.conformers.rmsd import best_rmsd, equivalent_orders
+from molebm.conformers.rmsd import rmsd_matrix
 from molebm.conformers.selection import distinct_conformers
+from molebm.conformers.symmetry import symmetry
 
 APART: Final = 0.5  # Å, of heavy atoms; conformers farther from each other are distinct
 RESAMPLES: Final = 5000
@@ -40,12 +42,10 @@ def rmsd_to(references: NDArray[np.float64], mol: Chem.Mol) -> NDArray[np.float6
     references
         (F, n, 3) Å, the heavy atoms in the order of the molecule's.
     """
-    orders = equivalent_orders(mol)  # (M, n)
-    frames = _centred(positions(mol)[:, orders[0]])
-    place = np.empty(mol.GetNumAtoms(), dtype=np.int64)
-    place[orders[0]] = np.arange(orders.shape[1])
-    exchanged = place[orders]
-    return np.stack([best_rmsd(frame[exchanged], frames) for frame in _centred(references)])
+    found = symmetry(mol)
+    whole = np.zeros((len(references), mol.GetNumAtoms(), 3))  # hydrogens do not count
+    whole[:, found.heavy] = references
+    return rmsd_matrix(whole, found, positions(mol), precision=torch.float64).astype(np.float64)
 
 
 def n_distinct(mol: Chem.Mol) -> int:
@@ -115,7 +115,3 @@ _EITHER: Final = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOZ)
 def _median_difference(pairs: NDArray[np.float64]) -> NDArray[np.float64]:
     ours, theirs = np.median(pairs, axis=-1)
     return ours - theirs
-
-
-def _centred(frames: NDArray[np.float64]) -> NDArray[np.float64]:
-    return frames - frames.mean(axis=1, keepdims=True)

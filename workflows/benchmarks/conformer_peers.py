@@ -26,7 +26,7 @@ METHODS: Final = {"etkdg": ETKDG, "etkdg-mmff": ETKDG_MMFF, "conforge": CONFORGE
 """How each is called on the command line and in tables."""
 
 MMFF_STEPS: Final = 200  # of RDKit's minimiser, its default
-EMBEDDING_LIMIT: Final = 600  # s for one molecule, of RDKit's embedding
+EMBEDDING_LIMIT: Final = 3600  # s on the clock for each embedding of a molecule by RDKit
 
 
 class Made(NamedTuple):
@@ -192,7 +192,9 @@ def _embedded(mol: Chem.Mol, count: int, parameters: rdDistGeom.EmbedParameters)
 
 
 def _relax(mol: Chem.Mol) -> str:
-    """Relax all conformers in MMFF94, or say why it cannot be done."""
+    """Relax all conformers, if there are any, in MMFF94, or say why it cannot be done."""
+    if mol.GetNumConformers() == 0:
+        return ""
     with rdBase.BlockLogs():
         if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(mol):
             return "MMFF94 has no parameters for it"
