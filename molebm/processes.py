@@ -24,6 +24,18 @@ def _begin() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
+def begin_worker() -> None:
+    """Make this process a worker: one thread, and no end but with its parent or by its hand.
+
+    What is sent to a whole group of processes, by a terminal or by a cluster, is for the parent to heed: a
+    worker that went first would look as though its molecule had killed it.
+    """
+    torch.set_num_threads(1)
+    for one in (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        signal.signal(one, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
 def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:

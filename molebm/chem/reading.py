@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import itertools
 import os
 import re
 import zlib
@@ -43,7 +42,9 @@ class _Entry(NamedTuple):
     parse: Callable[[], Chem.Mol]
 
 
-def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -> Iterator[Record]:
+def read_molecules(
+    path_or_smiles: str | Path, *, template: str | None = None, wanted: Callable[[int], bool] = lambda index: True
+) -> Iterator[Record]:
     """Stream the molecules of a file, or the one SMILES that is given in place of a file.
 
     Reads .smi .smiles .txt (SMILES, then a name; # starts a comment line), .csv .tsv (a column
@@ -54,6 +55,8 @@ def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -
     ----------
     template
         SMILES of the molecule in a PDB file, which itself holds no bond orders; for PDB only.
+    wanted
+        Says by the index of a record whether to give it; the others are counted and not parsed.
 
     Raises
     ------
@@ -71,7 +74,7 @@ def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -
             raise RequestError(f"input '{given}' does not exist; check the path")
         if not os.access(given, os.R_OK) or path.is_dir():
             raise RequestError(f"input '{given}' is not a file that can be read; check its type and permissions")
-        return _records(path, suffix, _template(template))
+        return _records(path, suffix, _template(template), wanted)
     try:
         mol_from_smiles(_split_line(given)[0])
     except MoleculeError as error:
@@ -80,19 +83,44 @@ def read_molecules(path_or_smiles: str | Path, *, template: str | None = None) -
             raise RequestError(f"input '{given}' is of an unknown kind; known are {known}, also with .gz") from error
         raise RequestError(f"input '{given}' is neither a file nor SMILES: {error}") from error
     smiles, name = _split_line(given)
-    return iter([_record(0, _Entry(name, smiles, "", partial(mol_from_smiles, smiles)))])
+    entry = _Entry(name, smiles, "", partial(mol_from_smiles, smiles))
+    return (_record(index, entry) for index in range(1) if wanted(index))
 
 
-def _records(path: Path, suffix: str, template: Chem.Mol | None) -> Iterator[Record]:
-    counter = itertools.count()
+def count_molecules(path_or_smiles: str | Path) -> int:
+    """Count the records of what `read_molecules` reads without parsing one, those up to where a file breaks off.
+
+    Raises
+    ------
+    RequestError
+        As `read_molecules`.
+    """
+    n_records = 0
+
+    def count(index: int) -> bool:
+        nonlocal n_records
+        n_records = index + 1
+        return False
+
+    for _ in read_molecules(path_or_smiles, wanted=count):
+        pass
+    return n_records
+
+
+def _records(path: Path, suffix: str, template: Chem.Mol | None, wanted: Callable[[int], bool]) -> Iterator[Record]:
+    index = 0
     try:
         with _open(path) as lines:
             for entry in _READERS[suffix](lines, path.name, template):
-                yield _record(next(counter), entry)
+                if wanted(index):
+                    yield _record(index, entry)
+                index += 1
     except (OSError, EOFError, zlib.error) as error:
         reason = f"reading stopped here, the rest is lost: {error}; copy or compress the file again"
-        yield Record(index := next(counter), f"mol-{index + 1}", str(path), None, reason)
-    if next(counter) == 0:
+        if wanted(index):
+            yield Record(index, f"mol-{index + 1}", str(path), None, reason)
+        index += 1
+    if index == 0:
         raise RequestError(f"input '{path}' holds no molecules; check that it is the right file")
 
 

@@ -82,17 +82,17 @@ def pdb_writer(path: str | Path, *, force: bool = False) -> Iterator[WriteConfor
 
         def write(mol: Chem.Mol, conformer_id: int, name: str, properties: Properties) -> None:
             nonlocal last, bonds, model
-            lines = Chem.MolToPDBBlock(_one_conformer(mol, conformer_id)).splitlines(keepends=True)
+            lines = Chem.MolToPDBBlock(one_conformer(mol, conformer_id)).splitlines(keepends=True)
             atoms = [line for line in lines if line.startswith(("ATOM", "HETATM"))]
             connect = "".join(line for line in lines if line.startswith("CONECT"))
             structure = name + connect + "".join(line[:27] for line in atoms)
             if structure != last:
                 if last:
                     file.write(f"{bonds}END\n")
-                file.write(f"COMPND    {_one_line(name)}\n")
+                file.write(f"COMPND    {one_line(name)}\n")
                 last, bonds, model = structure, connect, 0
             model += 1
-            file.writelines(f"REMARK     {key} {_text_of(value)}\n" for key, value in properties.items())
+            file.writelines(f"REMARK     {key} {text_of(value)}\n" for key, value in properties.items())
             file.write(f"MODEL     {model:>4}\n{''.join(atoms)}ENDMDL\n")
 
         yield write
@@ -126,7 +126,7 @@ def csv_writer(path: str | Path, columns: Sequence[str], *, force: bool = False)
         delimiter = "\t" if ".tsv" in Path(path).suffixes else ","
         table = csv.DictWriter(file, columns, delimiter=delimiter, lineterminator="\n")
         table.writeheader()
-        yield lambda row: table.writerow({column: _text_of(value) for column, value in row.items()})
+        yield lambda row: table.writerow({column: text_of(value) for column, value in row.items()})
 
 
 def sdf_block(mol: Chem.Mol, conformer_id: int, name: str, properties: Properties) -> str:
@@ -139,12 +139,12 @@ def sdf_block(mol: Chem.Mol, conformer_id: int, name: str, properties: Propertie
     MoleculeError
         If the molecule has no conformer of that id.
     """
-    block = Chem.MolToMolBlock(_one_conformer(mol, conformer_id))
-    fields = "".join(f">  <{key}>\n{_text_of(value)}\n\n" for key, value in properties.items())
-    return f"{_one_line(name)}\n{block.partition(chr(10))[2]}{fields}$$$$\n"
+    block = Chem.MolToMolBlock(one_conformer(mol, conformer_id))
+    fields = "".join(f">  <{key}>\n{text_of(value)}\n\n" for key, value in properties.items())
+    return f"{one_line(name)}\n{block.partition(chr(10))[2]}{fields}$$$$\n"
 
 
-def _one_conformer(mol: Chem.Mol, conformer_id: int) -> Chem.Mol:
+def one_conformer(mol: Chem.Mol, conformer_id: int) -> Chem.Mol:
     """Copy the molecule with that conformer alone; RDKit copies all of them to write one.
 
     Raises
@@ -162,14 +162,14 @@ def _one_conformer(mol: Chem.Mol, conformer_id: int) -> Chem.Mol:
     return copy
 
 
-def _text_of(value: Value) -> str:
+def text_of(value: Value) -> str:
     """Write a float with 8 digits, a little more than float32 holds, and None as nothing."""
     if value is None:
         return ""
-    return f"{value:.8g}" if isinstance(value, float) else _one_line(str(value))
+    return f"{value:.8g}" if isinstance(value, float) else one_line(str(value))
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
     """Remove line ends, which would end the field, and a leading $$$$, which would end the record."""
     return " ".join(text.split()).removeprefix("$$$$")
 

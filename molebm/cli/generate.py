@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import failures_path
+from molebm.cli.interruption import terminated_by_signals
 from molebm.cli.options import (
-    check_output,
     device_option,
     energy_option,
     force_option,
@@ -19,15 +20,18 @@ from molebm.cli.options import (
     quiet_option,
     resolve_device,
     resolve_threads,
+    resume_option,
     seed_option,
     threads_option,
 )
 from molebm.cli.progress import progress
+from molebm.errors import MolebmError
 
 if TYPE_CHECKING:
-    from molebm.chem.writing import WriteConformer
-    from molebm.conformers.outcomes import Ensemble
-    from molebm.conformers.settings import Compile
+    from molebm.chem.ensemble_text import EnsembleText
+    from molebm.cli.resumable_output import ResumableOutput
+    from molebm.conformers.settings import Choose, Compile, Environment, GenerationSettings, Start, Stereo
+    from molebm.conformers.sharding import Shard
 
 EXAMPLES: Final = """\b
 Examples:
@@ -35,6 +39,7 @@ Examples:
   molebm generate 'CC(=O)Oc1ccccc1C(=O)O aspirin' -o aspirin.sdf -n 5
   molebm generate library.csv -o conformers.sdf.gz --threads 8 --energy-window 6
   molebm generate ligands.sdf -o conformers.sdf --energy mmff94s --force
+  molebm generate library.smi.gz -o part-3.sdf.gz --shard 3/10 --resume
 """
 
 
@@ -50,6 +55,39 @@ Examples:
 @energy_option
 @model_option
 @click.option("--time-limit", type=float, default=120.0, show_default=True, help="Seconds for each molecule.")
+@click.option(
+    "--start",
+    type=click.Choice(["random", "etkdg"]),
+    default="random",
+    show_default=True,
+    help="Coordinates to start from; etkdg: those of RDKit.",
+)
+@click.option(
+    "--stereo",
+    type=click.Choice(["sample", "enumerate"]),
+    default="sample",
+    show_default=True,
+    help="Where the input leaves stereo open: one isomer, or conformers of each.",
+)
+@click.option(
+    "--choose",
+    type=click.Choice(["lowest", "diverse"]),
+    default="lowest",
+    show_default=True,
+    help="Conformers to keep: by energy, or far from one another.",
+)
+@click.option(
+    "--environment",
+    type=click.Choice(["vacuum", "bound"]),
+    default="vacuum",
+    show_default=True,
+    help="bound: extended conformers, as proteins bind them.",
+)
+@click.option("--vibrations", is_flag=True, help="Count the free energy of vibration in the Boltzmann weights.")
+@click.option(
+    "--shard", default="1/1", show_default=True, help="Part of the input: 3/10 is every tenth from the third."
+)
+@resume_option
 @click.option(
     "--compile",
     "compile_",
@@ -73,6 +111,13 @@ def generate(
     energy: str,
     model: Path | None,
     time_limit: float,
+    start: Start,
+    stereo: Stereo,
+    choose: Choose,
+    environment: Environment,
+    vibrations: bool,
+    shard: str,
+    resume: bool,
     compile_: Compile,
     seed: int,
     device: str,
@@ -91,16 +136,18 @@ def generate(
     Molecules keep the order of the input, and conformers come by rising energy. Stereo that the input
     declares is kept; what it leaves open is chosen once for all conformers of a molecule. Molecules
     that fail are listed, with the reason and what to do, in a table that ends in .failures.csv beside
-    the output.
+    the output. Both appear when the run is complete; one that was interrupted is gone on with by --resume.
     """
-    from molebm.chem.writing import csv_writer, structure_writer
-    from molebm.conformers.generation import generate_ensembles
-    from molebm.conformers.outcomes import Failure
+    from molebm.chem.ensemble_text import ensemble_text
+    from molebm.cli.request import request_of
+    from molebm.cli.resumable_output import check_free, resumable_output
     from molebm.conformers.settings import GenerationSettings
+    from molebm.conformers.sharding import parse_shard
 
-    failures = failures_path(output)
-    for path in (output, failures):
-        check_output(path, force=force)
+    make_text = ensemble_text(output)
+    if check_free(output, resume=resume, force=force):
+        click.echo(f"'{output}' is complete; to make it anew, use --force in place of --resume", err=True)
+        return 1 if failures_path(output).exists() else 0
     settings = GenerationSettings(
         n_conformers=n_conformers,
         energy_window=energy_window,
@@ -112,35 +159,73 @@ def generate(
         device=str(resolve_device(device)),
         compile=compile_,
         time_limit=time_limit,
+        start=start,
+        stereo=stereo,
+        choose=choose,
+        environment=environment,
+        vibrations=vibrations,
     )
     given = Path(source) if Path(source).exists() else source
-    outcomes = generate_ensembles(given, settings, threads=resolve_threads(threads))
-    n_done = n_failed = n_written = 0
-    with ExitStack() as stack:
-        write_conformer = stack.enter_context(structure_writer(output, force=force))
-        advance = stack.enter_context(progress("generating", unit="molecule", quiet=quiet))
-        for outcome in outcomes:
-            if isinstance(outcome, Failure):
-                if not n_failed:
-                    write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
-                write_failure({column: getattr(outcome, column) for column in FAILURE_COLUMNS})
-                n_failed += 1
-            else:
-                n_written += write_ensemble(outcome, write_conformer)
-                n_done += 1
-            advance(1)
-    if not n_failed:
-        failures.unlink(missing_ok=True)  # of an earlier run
+    part = parse_shard(shard)
+    with (
+        terminated_by_signals() as check_signals,
+        resumable_output(output, request_of(given, settings, part), resume=resume, force=force) as files,
+    ):
+        work = Work(given, settings, part, resolve_threads(threads))
+        try:
+            fill(files, work, make_text, check_signals, quiet=quiet)
+        except (KeyboardInterrupt, MolebmError):
+            if files.journal.next_record:
+                click.echo("What is done is kept: go on with the same command and --resume.", err=True)
+            raise
+        done = files.journal
     if not quiet:
-        click.echo(f"{n_written} conformers of {n_done} molecules in '{output}'", err=True)
-    if n_failed:
-        click.echo(f"{n_failed} of {n_done + n_failed} molecules failed; see '{failures}'", err=True)
-    return 1 if n_failed else 0
+        click.echo(f"{done.n_conformers} conformers of {done.n_done} molecules in '{output}'", err=True)
+    if done.n_failed:
+        failures = failures_path(output)
+        click.echo(f"{done.n_failed} of {done.n_done + done.n_failed} molecules failed; see '{failures}'", err=True)
+    return 1 if done.n_failed else 0
 
 
-def write_ensemble(found: Ensemble, write_conformer: WriteConformer) -> int:
-    """Write every conformer with its properties and return how many there are."""
-    for conformer in found.mol.GetConformers():
-        properties: Mapping[str, float] = conformer.GetPropsAsDict()
-        write_conformer(found.mol, conformer.GetId(), found.name, properties)
-    return found.mol.GetNumConformers()
+class Work(NamedTuple):
+    """What is to be computed."""
+
+    source: str | Path
+    settings: GenerationSettings
+    shard: Shard
+    threads: int
+
+
+def fill(
+    files: ResumableOutput, work: Work, make_text: EnsembleText, check_signals: Callable[[], None], *, quiet: bool
+) -> None:
+    """Compute all records that are not in the output yet, and write them to it."""
+    from molebm.chem.reading import count_molecules
+    from molebm.cli.rendering import written
+    from molebm.conformers.generation import generate_records
+
+    def total() -> int | None:
+        try:
+            return work.shard.n_records(count_molecules(work.source))
+        except MolebmError:  # which the run tells when it comes to it
+            return None
+
+    if not files.journal.complete:
+        first = files.journal.next_record
+        finished = generate_records(
+            work.source,
+            work.settings,
+            threads=work.threads,
+            shard=work.shard,
+            first=first,
+            finish=partial(written, make_text),
+            shielded=True,
+        )
+        done = work.shard.n_records(first)
+        shown = progress("generating", total=total, completed=done, unit="molecule", quiet=quiet)
+        with closing(finished), shown as advance:
+            for record in finished:
+                files.add(record.index, record.result)
+                advance(1)
+                check_signals()
+    files.finish()

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from molebm import __version__
+from molebm.cli.interruption import Terminated
 from molebm.errors import MolebmError
 
 BAD_REQUEST = 2
@@ -47,6 +48,9 @@ class LazyGroup(click.Group):
             exit_code = super().invoke(ctx)
         except MolebmError as error:
             raise RequestFailed(str(error)) from error
+        except Terminated as signal:
+            click.echo(f"Ended by {signal}.", err=True)
+            ctx.exit(signal.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(INTERRUPTED)
@@ -77,7 +81,7 @@ def load_command(name: str) -> click.Command:
 def cli() -> None:
     """Molecular energy models: make conformers, score them, and learn the energy that does both.
 
-    Exit codes: 0 all done, 1 some inputs failed, 2 the request was wrong, 130 interrupted.
+    Exit codes: 0 all done, 1 some inputs failed, 2 the request was wrong, 130 interrupted, 143 terminated.
     """
 
 

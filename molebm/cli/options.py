@@ -48,6 +48,9 @@ model_option = click.option(
     help="Checkpoint of the learned energy, if not the shipped.",
 )
 force_option = click.option("-f", "--force", is_flag=True, help="Overwrite the output if it exists.")
+resume_option = click.option(
+    "--resume", is_flag=True, help="Go on with the run that was interrupted, if there is one; else begin, or be done."
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Show no progress; warnings and errors still appear.")
 
 

@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from molebm.conformers.generation import generate, generate_ensembles
     from molebm.conformers.outcomes import Ensemble, Failure
     from molebm.conformers.settings import GenerationSettings
+    from molebm.conformers.sharding import Shard
 
-__all__ = ["Ensemble", "Failure", "GenerationSettings", "generate", "generate_ensembles"]
+__all__ = ["Ensemble", "Failure", "GenerationSettings", "Shard", "generate", "generate_ensembles"]
 
 _HOMES = {
     "Ensemble": "molebm.conformers.outcomes",
     "Failure": "molebm.conformers.outcomes",
     "GenerationSettings": "molebm.conformers.settings",
+    "Shard": "molebm.conformers.sharding",
     "generate": "molebm.conformers.generation",
     "generate_ensembles": "molebm.conformers.generation",
 }

@@ -1,26 +1,50 @@
-"""Which molecules are computed together: decided by the input alone, so that every run decides the same."""
+"""Which molecules are computed together, and which are sent to a process at once: decided by the input alone."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from molebm.chem.reading import Record
 from molebm.conformers.settings import GenerationSettings
 
 CHAINS_STEP: Final = 16  # single-precision numbers in the widest vector register
-CPU_BUDGET: Final = 400_000  # pairs times chains in a batch; its arrays then stay in the cache
-GPU_BUDGET: Final = 4_000_000
-LARGEST_BATCH: Final = 128  # molecules
+CPU_BUDGET: Final = 60_000  # pairs times chains in a unit: a drug or two, some tenths of a second
+GPU_BUDGET: Final = 4_000_000  # pairs times chains in a batch
+LARGEST_UNIT: Final = 16  # molecules, on a CPU
+LARGEST_BATCH: Final = 128  # molecules, on a GPU
+WINDOW: Final = 1024  # records that are sorted by size to fill the batches of a GPU
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records that follow one another, the failed among them, and the work that went before them."""
+    """Records that are computed by one call, and the place of each in the stream."""
 
+    places: tuple[int, ...]
     records: tuple[Record, ...]
-    work: float  # pairs times chains up to the end of this batch
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Cut in two."""
+        middle = len(self.places) // 2
+        return (
+            Batch(self.places[:middle], self.records[:middle]),
+            Batch(self.places[middle:], self.records[middle:]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Batches that one process computes one after the other, and all the work up to their end."""
+
+    batches: tuple[Batch, ...]
+    work: float  # pairs times chains
+
+    @property
+    def n_records(self) -> int:
+        """Number of records in all batches."""
+        return sum(len(batch.records) for batch in self.batches)
 
 
 def number_of_chains(n_conformers: int) -> int:
@@ -33,22 +57,52 @@ def number_of_starts(n_conformers: int) -> int:
     return max(4, -(-n_conformers // 4))
 
 
-def batches(records: Iterable[Record], settings: GenerationSettings) -> Iterator[Batch]:
-    """Cut a stream of records into batches of about equal work."""
+def units(records: Iterable[Record], settings: GenerationSettings) -> Iterator[Unit]:
+    """Cut a stream of records into units of about equal work.
+
+    On a CPU each record is a batch of its own, and a unit holds a few: processes then finish together,
+    and what goes wrong with a molecule concerns no other. A GPU needs many molecules of like size at
+    once: each window of the stream is sorted by size and cut into batches.
+    """
     n_chains = number_of_chains(settings.n_conformers)
-    budget = CPU_BUDGET if settings.device.startswith("cpu") else GPU_BUDGET
-    waiting: list[Record] = []
-    work = total = 0.0
-    for record in records:
-        cost = estimated_pairs(record) * n_chains
-        if waiting and (work + cost > budget or len(waiting) == LARGEST_BATCH):
-            yield Batch(tuple(waiting), total)
-            waiting, work = [], 0.0
-        waiting.append(record)
-        work += cost
-        total += cost
-    if waiting:
-        yield Batch(tuple(waiting), total)
+    placed = ((place, record, estimated_pairs(record) * n_chains) for place, record in enumerate(records))
+    if settings.device.startswith("cpu"):
+        return _singles(placed)
+    return _packed(placed)
+
+
+Placed = tuple[int, Record, float]  # place in the stream, record, work
+
+
+def _singles(placed: Iterator[Placed]) -> Iterator[Unit]:
+    total = 0.0
+    for few in _cut(placed, CPU_BUDGET, LARGEST_UNIT):
+        total += sum(work for _, _, work in few)
+        yield Unit(tuple(Batch((place,), (record,)) for place, record, _ in few), total)
+
+
+def _packed(placed: Iterator[Placed]) -> Iterator[Unit]:
+    total = 0.0
+    while window := list(islice(placed, WINDOW)):
+        window.sort(key=lambda one: one[2])
+        for many in _cut(window, GPU_BUDGET, LARGEST_BATCH):
+            places, records, works = zip(*many, strict=True)
+            total += sum(works)
+            yield Unit((Batch(places, records),), total)
+
+
+def _cut(placed: Iterable[Placed], budget: float, most: int) -> Iterator[list[Placed]]:
+    """Cut where the work would exceed the budget, or there are as many as may be."""
+    some: list[Placed] = []
+    total = 0.0
+    for one in placed:
+        if some and (total + one[2] > budget or len(some) == most):
+            yield some
+            some, total = [], 0.0
+        some.append(one)
+        total += one[2]
+    if some:
+        yield some
 
 
 def estimated_pairs(record: Record) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -14,9 +14,12 @@ from rdkit import Chem
 
 from molebm.chem.parsing import mol_from_smiles
 from molebm.chem.reading import Record, read_molecules
-from molebm.conformers.batching import Batch, batches
+from molebm.conformers.batching import Unit, units
+from molebm.conformers.computing import Finish, Job
+from molebm.conformers.input_order import Finished
 from molebm.conformers.outcomes import Ensemble, Failure
-from molebm.conformers.settings import Compile, GenerationSettings
+from molebm.conformers.settings import Choose, Compile, Environment, GenerationSettings, Start, Stereo
+from molebm.conformers.sharding import WHOLE, Shard
 from molebm.conformers.workers import in_processes, in_this_process
 from molebm.errors import MoleculeError, RequestError
 from molebm.parametrise import named_energy
@@ -25,6 +28,7 @@ Molecule: TypeAlias = str | Chem.Mol
 """A SMILES, or an RDKit molecule with or without hydrogens; its coordinates are not used."""
 
 _DEFAULT: Final = GenerationSettings()
+_SHORT: Final = 8  # units that are not worth the seconds it takes to start another process
 
 
 def generate(
@@ -40,6 +44,11 @@ def generate(
     device: str = "auto",
     compile: Compile = _DEFAULT.compile,
     time_limit: float = _DEFAULT.time_limit,
+    start: Start = _DEFAULT.start,
+    stereo: Stereo = _DEFAULT.stereo,
+    choose: Choose = _DEFAULT.choose,
+    environment: Environment = _DEFAULT.environment,
+    vibrations: bool = _DEFAULT.vibrations,
     threads: int = 1,
 ) -> list[Chem.Mol]:
     """Return RDKit molecules with their conformers by rising energy, in the order of the input.
@@ -70,6 +79,16 @@ def generate(
         auto, on or off: whether PyTorch may compile the kernel where its form in C cannot serve.
     time_limit
         s for each molecule.
+    start
+        random or etkdg: where the search starts.
+    stereo
+        sample or enumerate: one isomer of what a molecule leaves open, or a molecule in the list for each.
+    choose
+        lowest or diverse: by energy alone, or far from one another.
+    environment
+        vacuum or bound: bound damps what folds a molecule onto itself.
+    vibrations
+        Whether the Boltzmann weights count the free energy of vibration in each minimum.
     threads
         Processes of one thread each; with more than one, a script must guard its start by
         ``if __name__ == "__main__":``.
@@ -82,7 +101,21 @@ def generate(
         As `generate_ensembles`.
     """
     settings = GenerationSettings(
-        n_conformers, energy_window, rmsd, temperature, seed, energy, model, device, compile, time_limit
+        n_conformers=n_conformers,
+        energy_window=energy_window,
+        rmsd=rmsd,
+        temperature=temperature,
+        seed=seed,
+        energy=energy,
+        model=model,
+        device=device,
+        compile=compile,
+        time_limit=time_limit,
+        start=start,
+        stereo=stereo,
+        choose=choose,
+        environment=environment,
+        vibrations=vibrations,
     )
     outcomes = list(generate_ensembles(source, settings, threads=threads))
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -95,13 +128,22 @@ def generate(
 
 
 def generate_ensembles(
-    source: Molecule | Path | Iterable[Molecule], settings: GenerationSettings = _DEFAULT, *, threads: int = 1
+    source: Molecule | Path | Iterable[Molecule],
+    settings: GenerationSettings = _DEFAULT,
+    *,
+    threads: int = 1,
+    shard: Shard = WHOLE,
 ) -> Iterator[Ensemble | Failure]:
     """Stream the conformers of each molecule in the order of the input, or the reason why it has none.
 
-    Starts are embedded by ETKDGv3, heated to 1500 K and cooled by Langevin dynamics in the energy,
-    relaxed, held against the declared stereo, and thinned to distinct ones within the energy window.
-    On a CPU the result repeats bit for bit, with any number of threads.
+    On a CPU the result of a molecule depends on itself, its place in the input, and the settings alone: it
+    repeats bit for bit, with any number of threads and in any shard. Where stereoisomers are
+    enumerated, those of a molecule follow one another.
+
+    Parameters
+    ----------
+    shard
+        The part of the input to do: ``Shard(3, 10)`` is every tenth molecule from the third.
 
     Raises
     ------
@@ -110,26 +152,65 @@ def generate_ensembles(
     CheckpointError
         At once, if the model is missing or damaged.
     """
+    finished = generate_records(source, settings, threads=threads, shard=shard)
+    return itertools.chain.from_iterable(record.result for record in finished)
+
+
+def generate_records(
+    source: Molecule | Path | Iterable[Molecule],
+    settings: GenerationSettings = _DEFAULT,
+    *,
+    threads: int = 1,
+    shard: Shard = WHOLE,
+    first: int = 0,
+    finish: Finish = list[Ensemble | Failure],
+    shielded: bool = False,
+) -> Generator[Finished, None, None]:
+    """Stream what becomes of each record, in order, so that a run can be gone on with.
+
+    Parameters
+    ----------
+    first
+        Index, in the whole input, of the record to begin with; those before it are not even parsed.
+    finish
+        Turns the outcomes of a record into its `result`, in the process that computed them.
+    shielded
+        Compute in another process even with one thread, should the input be long: what is killed there is
+        one molecule, and not the run.
+
+    Raises
+    ------
+    RequestError, CheckpointError
+        As `generate_ensembles`.
+    """
     if threads < 1:
         raise RequestError(f"the number of threads is {threads}; it must be at least 1")
     settings = replace(settings, device=_available(settings.device))
     named_energy(settings.energy, settings.model)  # a wrong name or a broken model is told before any work
-    given = read_molecules(source) if isinstance(source, str | Path) else _records(source)
-    return _generate(batches(given, settings), settings, threads)
+
+    def wanted(index: int) -> bool:
+        return index >= first and shard.holds(index)
+
+    given = read_molecules(source, wanted=wanted) if isinstance(source, str | Path) else _records(source, wanted)
+    alone_up_to = 1 if threads > 1 else _SHORT if shielded else None
+    return _generate(units(given, settings), Job(settings, finish), threads, alone_up_to)
 
 
-def _generate(work: Iterator[Batch], settings: GenerationSettings, threads: int) -> Iterator[Ensemble | Failure]:
-    first = list(itertools.islice(work, 2))
-    rest = itertools.chain(first, work)
-    alone = threads == 1 or len(first) < 2  # starting processes takes longer than one batch
-    done = in_this_process(rest, settings) if alone else in_processes(rest, settings, threads)
-    for outcomes in done:
-        yield from outcomes
+def _generate(work: Iterator[Unit], job: Job, threads: int, alone_up_to: int | None) -> Generator[Finished, None, None]:
+    """Start processes, which takes seconds, only for more units than are done alone; None is never."""
+    if alone_up_to is None:
+        yield from in_this_process(work, job)
+        return
+    few = list(itertools.islice(work, max(alone_up_to + 1, threads)))
+    if len(few) <= alone_up_to:
+        yield from in_this_process(few, job)
+    else:
+        yield from in_processes(itertools.chain(few, work), job, min(threads, len(few)))
 
 
-def _records(source: Chem.Mol | Iterable[Molecule]) -> Iterator[Record]:
+def _records(source: Chem.Mol | Iterable[Molecule], wanted: Callable[[int], bool]) -> Iterator[Record]:
     molecules = [source] if isinstance(source, Chem.Mol) else source
-    return (_record(index, molecule) for index, molecule in enumerate(molecules))
+    return (_record(index, molecule) for index, molecule in enumerate(molecules) if wanted(index))
 
 
 def _record(index: int, molecule: Molecule) -> Record:

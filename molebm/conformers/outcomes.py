@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from molebm.conformers.selection import boltzmann_weights
+from molebm.conformers.weights import boltzmann_weights
 
 ENERGY: Final = "energy_kcal_mol"
 RELATIVE_ENERGY: Final = "relative_energy_kcal_mol"
 WEIGHT: Final = "boltzmann_weight"
+STEREOISOMER: Final = "stereoisomer"
 
 ALL_PROPERTIES: Final = int(Chem.PropertyPickleOptions.AllProps) | int(Chem.PropertyPickleOptions.CoordsAsDouble)
 
@@ -44,16 +45,32 @@ class Failure:
     cure: str
 
 
+Outcome: TypeAlias = Ensemble | Failure
+Outcomes: TypeAlias = list[Outcome]
+"""Of one record: a single one, or one for each stereoisomer where these are enumerated; never none."""
+
+
+def isomer_name(name: str, number: int, count: int) -> str:
+    """Add its number, from 1, to the name of an isomer that is not the only one of its record."""
+    return name if count == 1 else f"{name}_{number}"
+
+
 def ensemble(
     name: str,
     source: str,
     mol: Chem.Mol,
     positions: NDArray[np.float64],
     energies: NDArray[np.float64],
+    free_energies: NDArray[np.float64],
     temperature: float,
+    stereoisomer: str | None = None,
 ) -> Ensemble:
-    """Give a molecule its conformers, positions (C, N, 3) Å by rising energy, and their weights at a temperature."""
-    weights = boltzmann_weights(energies, temperature)
+    """Give a molecule its conformers, positions (C, N, 3) Å by rising energy, and their weights at a temperature.
+
+    The weights follow from the free energies (C,) kcal/mol, which may be the energies themselves. `stereoisomer` is
+    its SMILES, where it is one of several isomers of a record.
+    """
+    weights = boltzmann_weights(free_energies, temperature)
     mol = Chem.Mol(mol)
     mol.RemoveAllConformers()
     mol.SetProp("_Name", name)
@@ -64,6 +81,8 @@ def ensemble(
         conformer.SetDoubleProp(ENERGY, float(energy))
         conformer.SetDoubleProp(RELATIVE_ENERGY, float(energy - energies[0]))
         conformer.SetDoubleProp(WEIGHT, float(weight))
+        if stereoisomer is not None:
+            conformer.SetProp(STEREOISOMER, stereoisomer)
         mol.AddConformer(conformer, assignId=True)
     return Ensemble(name, source, mol, energies, weights)
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from molebm.errors import RequestError
 
 Compile = Literal["auto", "on", "off"]
+Start = Literal["random", "etkdg"]
+Stereo = Literal["sample", "enumerate"]
+Choose = Literal["diverse", "lowest"]
+Environment = Literal["bound", "vacuum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,11 @@ class GenerationSettings:
     device: str = "cpu"
     compile: Compile = "auto"
     time_limit: float = 120.0  # s for each molecule
+    start: Start = "random"  # coordinates, or those of RDKit's ETKDGv3
+    stereo: Stereo = "sample"  # what the input leaves open: one isomer, or an ensemble of each
+    choose: Choose = "diverse"  # which conformers: those that stand for all, or the lowest minima
+    environment: Environment = "bound"  # surroundings, which damp electrostatics and attraction, or none
+    vibrations: bool = False  # whether the weights count the free energy of vibration
 
     def __post_init__(self) -> None:
         _require(self.n_conformers >= 1, "the number of conformers", self.n_conformers, "at least 1")
@@ -40,7 +49,12 @@ class GenerationSettings:
         _require(0 < self.temperature < math.inf, "the temperature", self.temperature, "above 0 K")
         _require(self.seed >= 0, "the seed", self.seed, "0 or more")
         _require(self.time_limit > 0, "the time limit", self.time_limit, "above 0 s")
-        _require(self.compile in ("auto", "on", "off"), "compile", self.compile, "auto, on or off")
+        for name, kind in _CHOICES.items():
+            allowed = get_args(kind)
+            _require(getattr(self, name) in allowed, name, getattr(self, name), " or ".join(allowed))
+
+
+_CHOICES = {"compile": Compile, "start": Start, "stereo": Stereo, "choose": Choose, "environment": Environment}
 
 
 def _require(holds: bool, what: str, value: object, allowed: str) -> None:

@@ -1,6 +1,10 @@
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -11,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from molebm import __version__
 from molebm.cli import main
+from molebm.cli.interruption import Terminated, terminated_by_signals
 from molebm.cli.options import check_output, resolve_device, resolve_threads
 from molebm.cli.progress import progress
 from molebm.errors import MoleculeError, RequestError
@@ -99,6 +104,31 @@ def test_interrupt_exits_as_shells_expect(run_as_command):
     assert run_as_command(job).exit_code == 130
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_termination_exits_as_shells_expect(run_as_command, number, exit_code):
+    def job():
+        with terminated_by_signals():
+            os.kill(os.getpid(), number)
+            signal.pause()
+
+    result = run_as_command(job)
+    assert result.exit_code == exit_code
+    assert number.name in result.stderr
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_termination_that_went_unheeded_is_raised_again():
+    with terminated_by_signals() as check:
+        check()
+        with suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        with pytest.raises(Terminated):
+            check()
+
+
 def test_missing_dependency_is_named(monkeypatch):
     monkeypatch.setitem(main.COMMANDS, "job", ("molebm_needs_this:job", "A job."))
     result = CliRunner().invoke(main.cli, ["job"])
@@ -146,6 +176,15 @@ def test_progress_is_silent_where_nobody_watches(capsys):
         advance(1)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
+
+
+def test_total_that_has_to_be_counted_is_shown_when_it_is_known(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    counted = threading.Event()
+    with progress("Working", total=lambda: counted.set() or 4, completed=2, unit="molecule") as advance:
+        assert counted.wait(60)
+        advance(2)
+    assert "4/" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("quiet", "shown"), [(False, True), (True, False)])

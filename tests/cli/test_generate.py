@@ -1,5 +1,6 @@
 import csv
 import os
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,8 @@ def test_force_replaces_both_files_and_success_exits_with_0(tmp_path):
         (["CO", "--rmsd", "-1"], "0 Å or more"),
         (["CO", "--temperature", "0"], "above 0 K"),
         (["CO", "--model", "x.safetensors"], "no model to load"),
+        (["CO", "--shard", "0/4"], "add 1"),
+        (["CO", "--shard", "third"], "3/10"),
     ],
 )
 def test_bad_request_exits_with_2_and_writes_nothing(tmp_path, arguments, said):
@@ -127,12 +130,20 @@ def test_bad_request_exits_with_2_and_writes_nothing(tmp_path, arguments, said):
 
 def test_run_that_ends_badly_leaves_no_output(tmp_path, monkeypatch):
     def interrupted(*_, **__):
-        yield Failure("m", "C", "reason", "cure")
         raise KeyboardInterrupt
+        yield
 
-    monkeypatch.setattr("molebm.conformers.generation.generate_ensembles", interrupted)
+    monkeypatch.setattr("molebm.conformers.generation.generate_records", interrupted)
     assert run("CO", "-o", tmp_path / "out.sdf").exit_code == 130
     assert not list(tmp_path.iterdir())
+
+
+def test_failure_in_every_way_of_writing_is_one_row(tmp_path):
+    (tmp_path / "in.csv").write_text('smiles,name\n"C(,C","a, ""b"""\n')
+    assert run(tmp_path / "in.csv", "-o", tmp_path / "out.sdf").exit_code == 1
+    with (tmp_path / "out.failures.csv").open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["input"], row["name"]) == ("C(,C", 'a, "b"')
 
 
 def test_failures_stand_beside_the_output():
@@ -146,6 +157,7 @@ def test_help_shows_examples_and_the_defaults_of_the_library():
     assert "molebm generate drugs.smi -o conformers.sdf" in result.output
     options = {option.name: option.default for option in main.load_command("generate").params}
     settings = GenerationSettings()
-    for name in ("n_conformers", "energy_window", "rmsd", "temperature", "seed", "energy", "time_limit"):
+    kept_by_the_command = {"model", "device", "compile"}
+    for name in {field.name for field in fields(settings)} - kept_by_the_command:
         assert options[name] == getattr(settings, name)
     assert tuple(ENERGY_NAMES) == ENERGIES

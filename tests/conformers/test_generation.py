@@ -1,22 +1,27 @@
 import copy
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 
 import molebm
-from molebm import processes
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record
-from molebm.conformers import Ensemble, Failure, annealing, backends, batching, generate_ensembles
-from molebm.conformers.batch import generate_batch
+from molebm.conformers import Ensemble, Failure, batching, generate_ensembles
+from molebm.conformers.batch import DIELECTRIC, DISPERSION, generate_batch
+from molebm.conformers.generation import generate_records
+from molebm.conformers.rmsd import rmsd_matrix
 from molebm.conformers.settings import GenerationSettings
+from molebm.conformers.sharding import WHOLE, Shard
+from molebm.conformers.symmetry import symmetry
+from molebm.conformers.vibrations import vibrational_free_energies
 from molebm.errors import MoleculeError, RequestError
 from molebm.forcefield.mechanics import MechanicalEnergy
+from molebm.forcefield.parameters import in_medium
 from molebm.parametrise import mmff
 from molebm.units import thermal_energy
 
@@ -29,12 +34,14 @@ SEVERAL_STEREO = [
     "C[C@]12CC[C@H](C1)C(C)(C)C2=O",  # fenchone
     "F/C=C/C(=N\\O)/C",
 ]
+IMPOSSIBLE = "C1C[C@@H]2CC[C@@H]1C2"  # norbornane with one bridgehead turned inwards
 ONE_LEFT_OPEN = ["CC(O)C(F)Cl", "C[C@H](O)C(F)Br"]
 
 
-def generate(source, *, threads: int = 1, **settings) -> list[Ensemble | Failure]:
-    arguments = {"energy": "mmff94", "n_conformers": 8, "device": "cpu", "seed": 7, **settings}
-    return list(generate_ensembles(source, GenerationSettings(**arguments), threads=threads))
+def generate(source, *, threads: int = 1, shard: Shard = WHOLE, **settings) -> list[Ensemble | Failure]:
+    minima = {"choose": "lowest", "environment": "vacuum"}
+    arguments = {"energy": "mmff94", "n_conformers": 8, "device": "cpu", "seed": 7, **minima, **settings}
+    return list(generate_ensembles(source, GenerationSettings(**arguments), threads=threads, shard=shard))
 
 
 def frames(found: Ensemble) -> np.ndarray:
@@ -130,12 +137,54 @@ def test_what_the_input_left_open_is_one_isomer_in_all_conformers(isomers, place
     assert found.mol.HasSubstructMatch(declared, useChirality=True)
 
 
+def test_energy_of_a_bound_conformer_is_that_in_its_medium():
+    (found,) = generate("NCC(=O)O", environment="bound", choose="diverse")
+    topology = topology_from_mol(found.mol)
+    parameters = in_medium(mmff()([found.mol], topology), dielectric=DIELECTRIC, dispersion=DISPERSION)
+    energy = MechanicalEnergy(topology, parameters)(positions_from_mol(found.mol))[0]
+    assert energy.numpy() == pytest.approx(found.energies, abs=1e-3)
+
+
+def test_conformers_that_stand_for_all_are_as_many_as_asked_and_apart():
+    (found,) = generate("CCCCCCO", choose="diverse", environment="bound", n_conformers=12, rmsd=0.3)
+    assert len(found.energies) == 12
+    apart = rmsd_matrix(frames(found), symmetry(found.mol))
+    assert (apart[~np.eye(12, dtype=bool)] > 0.3).all()
+    (lowest,) = generate("CCCCCCO", choose="diverse", environment="bound", n_conformers=1)
+    assert lowest.energies[0] <= found.energies[0] + 0.5  # another search, for fewer
+
+
+def test_coordinates_of_rdkit_lead_to_the_same_minima(butane):
+    (found,) = generate("CCCC", rmsd=0.1, start="etkdg")
+    assert found.energies == pytest.approx(butane.energies, abs=1e-3)
+
+
+def test_open_stereo_is_enumerated_when_asked():
+    made = list(generate(["CC(O)(F)Cl", "CCO"], stereo="enumerate", n_conformers=1))
+    assert [outcome.name for outcome in made] == ["mol-1_1", "mol-1_2", "mol-2"]
+    smiles = [found.mol.GetConformer().GetProp("stereoisomer") for found in made[:2]]
+    assert set(smiles) == {Chem.CanonSmiles("C[C@@](O)(F)Cl"), Chem.CanonSmiles("C[C@](O)(F)Cl")}
+    assert [stereoisomers(found) for found in made[:2]] == [{one} for one in smiles]
+
+
+def test_weights_may_count_vibrations(butane):
+    (found,) = generate("CCCC", rmsd=0.1, vibrations=True)
+    assert found.energies == pytest.approx(butane.energies, abs=1e-3)
+    topology = topology_from_mol(found.mol)
+    energy = MechanicalEnergy(topology, mmff()([found.mol], topology).to(dtype=torch.float64), "torch")
+    positions = positions_from_mol(found.mol, torch.float64)
+    free = found.energies + vibrational_free_energies(energy, topology, positions, 300.0)[0].numpy()
+    expected = np.exp((free[0] - free) / thermal_energy(300))
+    assert found.weights / found.weights[0] == pytest.approx(expected, rel=1e-3)
+    assert found.weights != pytest.approx(butane.weights, rel=0.05)
+
+
 def test_bad_molecules_say_why_and_the_others_are_done():
-    given = ["CC", "C1CC", "[Na+].[Cl-]", "", "C[Fe]", "CI(=O)=O", "C1C#C1", Chem.Mol(), "CO"]
+    given = ["CC", "C1CC", "[Na+].[Cl-]", "", "C[Fe]", "CI(=O)=O", IMPOSSIBLE, Chem.Mol(), "CO"]
     found = generate(given, n_conformers=1)
     assert [isinstance(outcome, Ensemble) for outcome in found] == [True, *[False] * 7, True]
     assert [outcome.name for outcome in found] == [f"mol-{n}" for n in range(1, 10)]
-    reasons = ["unclosed ring", "not known", "empty", "not known", "MMFF94 cannot type", "no three-dim", "no atoms"]
+    reasons = ["unclosed ring", "not known", "empty", "not known", "MMFF94 cannot type", "declared stereo", "no atoms"]
     for failed, reason in zip(found[1:-1], reasons, strict=True):
         assert reason in failed.reason
         assert failed.cure
@@ -174,10 +223,10 @@ def test_exploding_molecule_does_not_touch_its_neighbours():
         return parameters.map(lambda value: value * math.nan) if is_amine else parameters
 
     whole, partly = (generate_batch(records, "auto", settings, energy) for energy in (mmff(), broken))
-    assert isinstance(partly[1], Failure)
-    assert "keeps its bonds" in partly[1].reason
+    assert isinstance(partly[1][0], Failure)
+    assert "kept its bonds" in partly[1][0].reason
     for place in (0, 2):
-        assert (frames(partly[place]) == frames(whole[place])).all()
+        assert (frames(partly[place][0]) == frames(whole[place][0])).all()
 
 
 def test_molecule_that_takes_too_long_is_a_failure():
@@ -194,8 +243,7 @@ def test_same_seed_same_bits_other_seed_others():
 
 
 def test_result_does_not_depend_on_the_number_of_processes(monkeypatch):
-    monkeypatch.setattr(batching, "CPU_BUDGET", 1.0)  # a batch for each molecule
-    monkeypatch.setattr(backends, "FULL", annealing.FULL)  # which is what other processes see
+    monkeypatch.setattr(batching, "CPU_BUDGET", 1.0)  # a unit for each molecule
     given = ["CO", "C1CC", "C[C@H](F)Cl"]
     alone, shared = (generate(given, n_conformers=2, threads=n) for n in (1, 2))
     for one, other in zip(alone, shared, strict=True):
@@ -215,8 +263,28 @@ def test_input_is_read_as_the_output_is_taken():
             taken.append(n)
             yield "CI(=O)=O"  # which MMFF94 cannot type, so that nothing is computed
 
-    next(generate_ensembles(molecules(), GenerationSettings(energy="mmff94")))
-    assert len(taken) < 3 * batching.LARGEST_BATCH
+    stream = generate_ensembles(molecules(), GenerationSettings(energy="mmff94"))
+    for n in range(100):
+        next(stream)
+        assert len(taken) <= n + 2 * batching.LARGEST_UNIT + 2
+
+
+def test_molecule_has_the_same_conformers_in_every_shard():
+    given = ["CO", "CCO", "C1CC", "CCN", "CF"]
+    whole = generate(given, n_conformers=2)
+    parts = [generate(given, n_conformers=2, shard=Shard(number, 2)) for number in (1, 2)]
+    for index, one in enumerate(whole):
+        other = parts[index % 2][index // 2]
+        assert (one.name, type(one)) == (other.name, type(other))
+        if isinstance(one, Ensemble):
+            assert (frames(one) == frames(other)).all()
+
+
+def test_records_before_the_first_wanted_are_not_parsed(tmp_path):
+    (tmp_path / "in.smi").write_text("C(\nC(\nCI(=O)=O\n")
+    (last,) = generate_records(tmp_path / "in.smi", GenerationSettings(energy="mmff94"), first=2)
+    assert last.index == 2
+    assert "cannot type" in last.result[0].reason
 
 
 @pytest.mark.parametrize(
@@ -230,6 +298,10 @@ def test_input_is_read_as_the_output_is_taken():
         {"seed": -1},
         {"time_limit": 0.0},
         {"compile": "maybe"},
+        {"start": "nowhere"},
+        {"stereo": "guess"},
+        {"choose": "best"},
+        {"environment": "water"},
         {"energy": "amber"},
         {"threads": 0},
     ],
@@ -247,14 +319,6 @@ def test_missing_file_is_refused_at_once(tmp_path: Path):
 def test_shipped_energy_generates_too():
     (found,) = generate("CO", n_conformers=1, energy="learned")
     assert isinstance(found, Ensemble)
-
-
-def test_process_that_dies_fails_its_molecules_and_not_the_run(monkeypatch):
-    monkeypatch.setattr(batching, "CPU_BUDGET", 1.0)
-    monkeypatch.setattr(processes, "_begin", os.abort)
-    found = generate(["CO", "CC"], threads=2)
-    assert [outcome.name for outcome in found] == ["mol-1", "mol-2"]
-    assert all("process" in outcome.reason and outcome.cure for outcome in found)
 
 
 @pytest.mark.gpu
