@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import itertools
 import os
 import re
 import zlib
@@ -95,16 +96,10 @@ def count_molecules(path_or_smiles: str | Path) -> int:
     RequestError
         As `read_molecules`.
     """
-    n_records = 0
-
-    def count(index: int) -> bool:
-        nonlocal n_records
-        n_records = index + 1
-        return False
-
-    for _ in read_molecules(path_or_smiles, wanted=count):
+    seen = itertools.count()
+    for _ in read_molecules(path_or_smiles, wanted=lambda index: next(seen) < 0):
         pass
-    return n_records
+    return next(seen)
 
 
 def _records(path: Path, suffix: str, template: Chem.Mol | None, wanted: Callable[[int], bool]) -> Iterator[Record]:

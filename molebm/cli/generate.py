@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, get_args
 
 import click
 
@@ -25,14 +25,15 @@ from molebm.cli.options import (
     threads_option,
 )
 from molebm.cli.progress import progress
+from molebm.conformers.settings import Choose, Compile, Environment, GenerationSettings, Start, Stereo
 from molebm.errors import MolebmError
 
 if TYPE_CHECKING:
     from molebm.chem.ensemble_text import EnsembleText
     from molebm.cli.resumable_output import ResumableOutput
-    from molebm.conformers.settings import Choose, Compile, Environment, GenerationSettings, Start, Stereo
     from molebm.conformers.sharding import Shard
 
+DEFAULT: Final = GenerationSettings()
 EXAMPLES: Final = """\b
 Examples:
   molebm generate drugs.smi -o conformers.sdf
@@ -47,41 +48,52 @@ Examples:
 @click.argument("source")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="SDF to write, perhaps .sdf.gz.")
 @click.option(
-    "-n", "--n-conformers", type=click.IntRange(min=1), default=20, show_default=True, help="Of each molecule, at most."
+    "-n",
+    "--n-conformers",
+    type=click.IntRange(min=1),
+    default=DEFAULT.n_conformers,
+    show_default=True,
+    help="Of each molecule, at most.",
 )
-@click.option("--energy-window", type=float, default=10.0, show_default=True, help="kcal/mol above the lowest.")
-@click.option("--rmsd", type=float, default=0.5, show_default=True, help="Å; nearer conformers count as one.")
-@click.option("--temperature", type=float, default=300.0, show_default=True, help="K, of the Boltzmann weights.")
+@click.option(
+    "--energy-window", type=float, default=DEFAULT.energy_window, show_default=True, help="kcal/mol above the lowest."
+)
+@click.option("--rmsd", type=float, default=DEFAULT.rmsd, show_default=True, help="Å; nearer conformers count as one.")
+@click.option(
+    "--temperature", type=float, default=DEFAULT.temperature, show_default=True, help="K, of the Boltzmann weights."
+)
 @energy_option
 @model_option
-@click.option("--time-limit", type=float, default=120.0, show_default=True, help="Seconds for each molecule.")
+@click.option(
+    "--time-limit", type=float, default=DEFAULT.time_limit, show_default=True, help="Seconds for each molecule."
+)
 @click.option(
     "--start",
-    type=click.Choice(["random", "etkdg"]),
-    default="random",
+    type=click.Choice(get_args(Start)),
+    default=DEFAULT.start,
     show_default=True,
     help="Coordinates to start from; etkdg: those of RDKit.",
 )
 @click.option(
     "--stereo",
-    type=click.Choice(["sample", "enumerate"]),
-    default="sample",
+    type=click.Choice(get_args(Stereo)),
+    default=DEFAULT.stereo,
     show_default=True,
     help="Where the input leaves stereo open: one isomer, or conformers of each.",
 )
 @click.option(
     "--choose",
-    type=click.Choice(["lowest", "diverse"]),
-    default="lowest",
+    type=click.Choice(get_args(Choose)),
+    default=DEFAULT.choose,
     show_default=True,
-    help="Conformers to keep: by energy, or far from one another.",
+    help="Conformers to keep: the lowest, or those that are far from one another.",
 )
 @click.option(
     "--environment",
-    type=click.Choice(["vacuum", "bound"]),
-    default="vacuum",
+    type=click.Choice(get_args(Environment)),
+    default=DEFAULT.environment,
     show_default=True,
-    help="bound: extended conformers, as proteins bind them.",
+    help="bound: as in water or a protein, where molecules are extended.",
 )
 @click.option("--vibrations", is_flag=True, help="Count the free energy of vibration in the Boltzmann weights.")
 @click.option(
@@ -91,8 +103,8 @@ Examples:
 @click.option(
     "--compile",
     "compile_",
-    type=click.Choice(["auto", "on", "off"]),
-    default="auto",
+    type=click.Choice(get_args(Compile)),
+    default=DEFAULT.compile,
     show_default=True,
     help="PyTorch's compiler, where the kernel's form in C cannot serve; auto: for long jobs.",
 )
@@ -141,7 +153,6 @@ def generate(
     from molebm.chem.ensemble_text import ensemble_text
     from molebm.cli.request import request_of
     from molebm.cli.resumable_output import check_free, resumable_output
-    from molebm.conformers.settings import GenerationSettings
     from molebm.conformers.sharding import parse_shard
 
     make_text = ensemble_text(output)

@@ -15,7 +15,7 @@ import torch
 from rdkit import Chem
 
 from molebm.chem.graph import topology_from_mol
-from molebm.conformers.annealing import FULL, SHORT, Schedule
+from molebm.conformers.search import FULL, SHORT, Effort
 from molebm.conformers.settings import GenerationSettings
 from molebm.forcefield.mechanics import Backend, MechanicalEnergy
 from molebm.forcefield.native import native_available
@@ -39,7 +39,7 @@ def choose_backend(settings: GenerationSettings, work: float) -> Backend:
     return "torch"
 
 
-def schedule_for(backend: Backend, device: str) -> Schedule:
+def effort_for(backend: Backend, device: str) -> Effort:
     """Do less where an evaluation is slow."""
     return SHORT if backend == "torch" and device.startswith("cpu") else FULL
 

@@ -15,7 +15,7 @@ from molebm.conformers.outcomes import failure
 from molebm.conformers.worker_process import WorkerProcess
 from molebm.errors import RequestError
 
-AHEAD: Final = 32  # records of each process that are taken from the input while the first of them is not done
+AHEAD: Final = 128  # records of each process that are taken from the input while the first of them is not done
 _TICK: Final = 1.0  # s between looks at whether a process hangs
 
 _DIED: Final = "the process that computed it died twice, {}, out of memory or by a fault; leave it out, or report it"

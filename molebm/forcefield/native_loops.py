@@ -16,8 +16,6 @@ from torch import Tensor
 
 from molebm.errors import TimeLimitError
 from molebm.forcefield.native import NativeTerms, as_columns, library
-from molebm.forcefield.restraints import Restraints
-from molebm.topology import Topology
 
 _NO_MEMORY, _OUT_OF_TIME = 1, 2
 _FOREVER: Final = 1e9  # s
@@ -74,16 +72,6 @@ class _Rotors(ctypes.Structure):
     ]
 
 
-class _Restraints(ctypes.Structure):
-    _fields_ = [
-        *((n, ctypes.c_int64) for n in ("n_molecules", "n_atoms", "largest", "n_distances", "n_volumes")),
-        *((n, ctypes.c_void_p) for n in ("atom_start", "distance_start", "volume_start", "distances", "volumes")),
-        *((n, ctypes.c_void_p) for n in ("distance_lower", "distance_upper", "distance_k")),
-        *((n, ctypes.c_void_p) for n in ("volume_lower", "volume_upper", "volume_k")),
-        ("fourth_k", ctypes.c_float),
-    ]
-
-
 class Rotors(NamedTuple):
     """Bonds to rotate about, in the order of their molecules."""
 
@@ -91,49 +79,6 @@ class Rotors(NamedTuple):
     axes: Tensor  # (2, R) int32, atoms from the first of their molecule; the second one's side turns
     moved_start: Tensor  # (R,) int64, where the atoms of each begin in `moved`
     moved: Tensor  # uint8, for each bond one for each atom of its molecule
-
-
-class NativeRestraints(NamedTuple):
-    """Restraints as the C code reads them; it counts atoms from the first of their molecule."""
-
-    atom_start: Tensor  # (G+1,) int32
-    distance_start: Tensor  # (G+1,) int32
-    volume_start: Tensor  # (G+1,) int32
-    distances: Tensor  # (2, D) int32
-    volumes: Tensor  # (4, V) int32
-    distance_lower: Tensor
-    distance_upper: Tensor
-    distance_k: Tensor
-    volume_lower: Tensor
-    volume_upper: Tensor
-    volume_k: Tensor
-
-
-def bind_restraints(topology: Topology, restraints: Restraints) -> NativeRestraints:
-    """Lay restraints, which come in the order of their molecules, out for the C code."""
-    counts = topology.atoms_per_molecule()
-    starts = _from_counts(counts)
-
-    def local(atoms: Tensor) -> Tensor:
-        return (atoms - starts[topology.molecule[atoms]]).int().contiguous()
-
-    def first(atoms: Tensor) -> Tensor:
-        return _from_counts(torch.bincount(topology.molecule[atoms[0]], minlength=topology.n_molecules)).int()
-
-    numbers = (restraints.distance_lower, restraints.distance_upper, restraints.distance_k)
-    volumes = (restraints.volume_lower, restraints.volume_upper, restraints.volume_k)
-    return NativeRestraints(
-        starts.int(),
-        first(restraints.distances),
-        first(restraints.volumes),
-        local(restraints.distances),
-        local(restraints.volumes),
-        *(value.float().contiguous() for value in (*numbers, *volumes)),
-    )
-
-
-def _from_counts(counts: Tensor) -> Tensor:
-    return torch.cat([counts.new_zeros(1), counts.cumsum(0)])
 
 
 def minimise(terms: NativeTerms, positions: Tensor, settings: DescentSettings) -> Descent:
@@ -144,46 +89,16 @@ def minimise(terms: NativeTerms, positions: Tensor, settings: DescentSettings) -
     TimeLimitError
         If it takes longer than `settings.seconds`.
     """
-    result, out = _prepared(positions, terms.structure.n_molecules)
-    _check(
+    result, out = prepared(positions, terms.structure.n_molecules)
+    check(
         library().molebm_minimise(
             ctypes.byref(terms.structure),
             ctypes.byref(as_columns(terms.columns)),
             positions.shape[2],
-            ctypes.byref(_settings(settings)),
+            ctypes.byref(as_settings(settings)),
             ctypes.byref(out),
         )
     )
-    return result
-
-
-def restrain(restraints: NativeRestraints, positions: Tensor, fourth_k: float, settings: DescentSettings) -> Descent:
-    """Minimise coordinates (4, N, C) Å in the restraints and in `fourth_k` kcal/mol/Å² along the fourth dimension.
-
-    Raises
-    ------
-    TimeLimitError
-        If it takes longer than `settings.seconds`.
-    """
-    starts = restraints.atom_start
-    structure = _Restraints(
-        n_molecules=len(starts) - 1,
-        n_atoms=int(starts[-1]),
-        largest=int(starts.diff().max()),
-        n_distances=restraints.distances.shape[1],
-        n_volumes=restraints.volumes.shape[1],
-        fourth_k=fourth_k,
-        **{
-            name: getattr(restraints, name).data_ptr()
-            for name, kind in _Restraints._fields_
-            if kind is ctypes.c_void_p
-        },
-    )
-    result, out = _prepared(positions, structure.n_molecules)
-    done = library().molebm_embed(
-        ctypes.byref(structure), positions.shape[2], ctypes.byref(_settings(settings)), ctypes.byref(out)
-    )
-    _check(done)
     return result
 
 
@@ -219,7 +134,7 @@ def turn_bonds(
         moved_start=rotors.moved_start.data_ptr(),
         moved=rotors.moved.data_ptr(),
     )
-    _check(
+    check(
         library().molebm_turn_bonds(
             ctypes.byref(terms.structure),
             ctypes.byref(as_columns(terms.columns)),
@@ -264,7 +179,7 @@ def follow(
     moved = positions.float().clone(memory_format=torch.contiguous_format)
     schedule, masses = schedule.float().contiguous(), masses.float().contiguous()
     dynamics = _Dynamics(masses.data_ptr(), schedule.data_ptr(), len(schedule), time_step, friction, seconds)
-    _check(
+    check(
         library().molebm_follow(
             ctypes.byref(terms.structure),
             ctypes.byref(as_columns(terms.columns)),
@@ -277,7 +192,8 @@ def follow(
     return moved
 
 
-def _prepared(positions: Tensor, n_molecules: int) -> tuple[Descent, _Descended]:
+def prepared(positions: Tensor, n_molecules: int) -> tuple[Descent, ctypes.Structure]:
+    """Make room for the result of a descent, where the C code also reads where to begin."""
     shape = (n_molecules, positions.shape[2])
     result = Descent(
         positions.float().clone(memory_format=torch.contiguous_format),
@@ -288,7 +204,8 @@ def _prepared(positions: Tensor, n_molecules: int) -> tuple[Descent, _Descended]
     return result, _Descended(*(value.data_ptr() for value in result))
 
 
-def _settings(settings: DescentSettings) -> _Settings:
+def as_settings(settings: DescentSettings) -> ctypes.Structure:
+    """Lay settings out for the C code."""
     return _Settings(
         settings.force_tolerance,
         settings.max_displacement,
@@ -298,7 +215,8 @@ def _settings(settings: DescentSettings) -> _Settings:
     )
 
 
-def _check(status: int) -> None:
+def check(status: int) -> None:
+    """Turn what the C code returns into an error, if it is one."""
     if status == _OUT_OF_TIME:
         raise TimeLimitError("sampling took longer than the time limit; raise --time-limit, or leave it out")
     if status == _NO_MEMORY:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import torch
@@ -53,3 +53,14 @@ COLUMNS: Final[dict[str, str]] = {f.name: f.metadata["along"] for f in fields(Pa
 def concatenate_parameters(parts: Sequence[Parameters]) -> Parameters:
     """Join the parameters of several molecules, in the order of their topologies."""
     return Parameters(**{f.name: torch.cat([getattr(p, f.name) for p in parts], dim=-1) for f in fields(Parameters)})
+
+
+def in_medium(parameters: Parameters, *, dielectric: float, dispersion: float) -> Parameters:
+    """Weaken what a surrounding weakens: charges by its relative permittivity, and the wells of van der Waals pairs.
+
+    The permittivity is 1 in a vacuum, about 4 within a protein and 80 in water. `dispersion` is the part of a well's
+    depth that is left, since the atoms of the surrounding attract as well.
+    """
+    return replace(
+        parameters, charge=parameters.charge / dielectric**0.5, pair_depth=dispersion * parameters.pair_depth
+    )

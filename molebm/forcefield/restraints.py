@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from molebm.forcefield.flat_bonds import FlatBonds
 from molebm.forcefield.geometry import distance, triple_product
 from molebm.forcefield.parameters import Parameters
+from molebm.forcefield.rest import lookup
 from molebm.topology import Topology
 
 BOND_K: Final = 100.0  # kcal/mol/Å², of bonds
@@ -37,8 +39,10 @@ class Restraints(NamedTuple):
     volume_k: Tensor  # (V,) kcal/mol/Å⁶
 
 
-def restraints_of(topology: Topology, parameters: Parameters) -> Restraints:
+def restraints_of(topology: Topology, parameters: Parameters, *, flat_bonds: FlatBonds | None = None) -> Restraints:
     """Read off an energy's parameters what any conformer must meet: lengths, angles, contacts, planes and stereo.
+
+    With `flat_bonds` also what most conformers meet: amides and their like are as these prefer.
 
     References
     ----------
@@ -47,6 +51,9 @@ def restraints_of(topology: Topology, parameters: Parameters) -> Restraints:
     across = _across_angles(topology, parameters)
     over, reach = _across_double_bonds(topology, parameters)
     contact = parameters.pair_radius * torch.where(topology.pairs_14, CONTACT_14, CONTACT)
+    if flat_bonds is not None:
+        over = torch.cat([over, flat_bonds.ends], dim=1)
+        reach = torch.cat([reach, flat_bonds.distance])
     distances = torch.cat([topology.bonds, topology.angles[::2], over, topology.pairs], dim=1)
     lower = torch.cat([parameters.bond_length, across, reach - TOLERANCE, contact])
     upper = torch.cat([parameters.bond_length, across, reach + TOLERANCE, torch.full_like(contact, torch.inf)])
@@ -99,23 +106,15 @@ def _across_angles(topology: Topology, parameters: Parameters) -> Tensor:
 
 def _across_double_bonds(topology: Topology, parameters: Parameters) -> tuple[Tensor, Tensor]:
     """The ends of each declared double bond, (2, D), and how far apart they are in a plane, (D,) Å."""
-    i, j, k, m = topology.stereo_bonds
-    length, theta = _lookup(topology, parameters)
-    reach = []
-    for atoms, cis in zip(zip(*(t.tolist() for t in (i, j, k, m)), strict=True), topology.stereo_cis.tolist(), strict=True):
-        a, b, c, d = atoms
-        ab, bc, cd = length[frozenset((a, b))], length[frozenset((b, c))], length[frozenset((c, d))]
-        first, second = theta.get((b, frozenset((a, c))), 2.1), theta.get((c, frozenset((b, d))), 2.1)
-        along = bc - ab * torch.tensor(first).cos() - cd * torch.tensor(second).cos()
-        up, down = ab * torch.tensor(first).sin(), cd * torch.tensor(second).sin()
-        reach.append((along**2 + (up - down if cis else up + down) ** 2).sqrt())
-    reached = torch.stack(reach) if reach else parameters.bond_length.new_zeros(0)
-    return topology.stereo_bonds[[0, 3]], reached.to(parameters.bond_length)
+    rest = lookup(topology, parameters)
+    quadruples = zip(topology.stereo_bonds.T.tolist(), topology.stereo_cis.tolist(), strict=True)
+    reach = [rest.across(*atoms, cis=cis) for atoms, cis in quadruples]
+    return topology.stereo_bonds[[0, 3]], parameters.bond_length.new_tensor(reach)
 
 
 def _volumes(topology: Topology, parameters: Parameters) -> tuple[Tensor, Tensor, Tensor]:
     """Centres that are handed or flat, (4, V), and the bounds of their volumes, (V,) Å³."""
-    length, theta = _lookup(topology, parameters)
+    length, theta = lookup(topology, parameters)
 
     def product(columns: Tensor) -> Tensor:
         values = [
@@ -136,16 +135,6 @@ def _volumes(topology: Topology, parameters: Parameters) -> tuple[Tensor, Tensor
     lower = torch.cat([torch.where(left, -infinite, HANDED * handed), -FLAT * size])
     upper = torch.cat([torch.where(left, -HANDED * handed, infinite), FLAT * size])
     return torch.cat([topology.stereo_centres, flat], dim=1), lower, upper
-
-
-def _lookup(
-    topology: Topology, parameters: Parameters
-) -> tuple[dict[frozenset[int], float], dict[tuple[int, frozenset[int]], float]]:
-    """Lengths by bonded atoms, Å, and angles by centre and ends, rad."""
-    bonds = [frozenset(pair) for pair in topology.bonds.T.tolist()]
-    angles = [(j, frozenset((i, k))) for i, j, k in topology.angles.T.tolist()]
-    lengths = parameters.bond_length.tolist()
-    return dict(zip(bonds, lengths, strict=True)), dict(zip(angles, parameters.angle_theta.tolist(), strict=True))
 
 
 def _by_molecule(topology: Topology, first: Tensor) -> Tensor:

@@ -73,7 +73,7 @@ def minimise(
     energy_fn
         Asked for any number of conformers up to C, which change places as others drop out.
     positions
-        (3, N, C) Å.
+        (3, N, C) Å, or in four dimensions if the energy is.
     force_tolerance
         kcal/mol/Å, on the length of the largest force on any atom of the conformer.
     max_steps
@@ -88,10 +88,9 @@ def minimise(
     Liu and Nocedal, Math. Program. 45, 503 (1989).
     """
     background = positions = positions.detach()
-    shape = (topology.n_molecules, positions.shape[-1])
-    all_rows = rows = rows_of(
-        topology, torch.arange(shape[0]).to(positions.device).repeat_interleave(shape[1]), shape[1]
-    )
+    shape, n_dimensions = (topology.n_molecules, positions.shape[-1]), len(positions)
+    each = torch.arange(shape[0]).to(positions.device).repeat_interleave(shape[1])
+    all_rows = rows = rows_of(topology, each, shape[1], n_dimensions)
     now = done = _begin(energy_fn, topology, rows, positions, force_tolerance)
     origin = rows.place  # row in `done` of each row in `now`
     pairs: deque[_Pair] = deque(maxlen=history)
@@ -108,13 +107,13 @@ def minimise(
                 pairs = deque((_Pair(*(value[at_work] for value in pair)) for pair in pairs), maxlen=history)
                 molecule = rows.molecule[at_work]
                 most = int(torch.bincount(molecule).max())  # conformers of one molecule
-                rows, background = rows_of(topology, molecule, most), positions[..., :most]
+                rows, background = rows_of(topology, molecule, most, n_dimensions), positions[..., :most]
         direction = _quasi_newton(pairs, now.scale, now.forces)
-        longest = max_displacement / _largest(direction)
+        longest = max_displacement / _largest(direction, n_dimensions)
         length = torch.minimum(now.fraction * longest.clamp(max=1), longest)
         trial = torch.addcmul(now.positions, direction, length)
         energy, forces = evaluate(energy_fn, rows, trial, background)
-        now, pair = _judge(now, length * direction, energy, forces, force_tolerance)
+        now, pair = _judge(now, length * direction, energy, forces, _largest(forces, n_dimensions), force_tolerance)
         pairs.append(pair)
 
     done = _merge(done, origin, now)
@@ -126,7 +125,7 @@ def minimise(
 def _begin(energy_fn: EnergyFn, topology: Topology, rows: Rows, positions: Tensor, force_tolerance: float) -> _Descent:
     x = gather(rows, positions)
     energy, forces = evaluate(energy_fn, rows, x, positions)
-    max_force = _largest(forces)
+    max_force = _largest(forces, len(positions))
     sound = energy.isfinite() & max_force.isfinite()
     ones = torch.ones_like(energy)
     return _Descent(
@@ -143,10 +142,9 @@ def _begin(energy_fn: EnergyFn, topology: Topology, rows: Rows, positions: Tenso
 
 
 def _judge(
-    now: _Descent, step: Tensor, energy: Tensor, forces: Tensor, force_tolerance: float
+    now: _Descent, step: Tensor, energy: Tensor, forces: Tensor, max_force: Tensor, force_tolerance: float
 ) -> tuple[_Descent, _Pair]:
     """Keep the step where the energy fell enough, and learn the curvature from it."""
-    max_force = _largest(forces)
     promised = _dot(now.forces, step)  # kcal/mol, by the slope
     rounding = ROUNDING * torch.finfo(energy.dtype).eps * (now.energy.abs() + now.n_atoms)
     enough = energy <= now.energy - SUFFICIENT_DECREASE * promised + rounding
@@ -195,6 +193,6 @@ def _dot(a: Tensor, b: Tensor) -> Tensor:
     return (a * b).sum(1, keepdim=True)  # (R, 1)
 
 
-def _largest(vectors: Tensor) -> Tensor:
+def _largest(vectors: Tensor, n_dimensions: int) -> Tensor:
     """Length of the longest atomic vector of each row, (R, 1)."""
-    return vectors.view(len(vectors), 3, -1).square().sum(1).amax(1, keepdim=True).sqrt()
+    return vectors.view(len(vectors), n_dimensions, -1).square().sum(1).amax(1, keepdim=True).sqrt()

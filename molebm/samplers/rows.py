@@ -12,9 +12,9 @@ from molebm.topology import Topology
 
 
 class Rows(NamedTuple):
-    """R conformers of some of the molecules, and where their coordinates stand in positions (3, N, C).
+    """R conformers of some of the molecules, and where their coordinates stand in positions (3 or 4, N, C).
 
-    A row holds x of every atom, then y, then z, each padded with zeros to the largest molecule: D numbers.
+    A row holds x of every atom, then y, then z and so on, each padded with zeros to the largest molecule: D numbers.
     Not every one of the G · C places need have a row; what has none is evaluated and forgotten.
     """
 
@@ -25,7 +25,7 @@ class Rows(NamedTuple):
     shape: tuple[int, int]  # (R, D)
 
 
-def rows_of(topology: Topology, molecule: Tensor, n_conformers: int) -> Rows:
+def rows_of(topology: Topology, molecule: Tensor, n_conformers: int, n_dimensions: int = 3) -> Rows:
     """Lay out one row for each entry of `molecule` (R,), sorted, in the first free of C places of its molecule."""
     device, n_rows = molecule.device, len(molecule)
     sizes = topology.atoms_per_molecule()
@@ -36,15 +36,15 @@ def rows_of(topology: Topology, molecule: Tensor, n_conformers: int) -> Rows:
     conformer = row - first_row[molecule]  # (R,)
 
     atoms = sizes[molecule]  # (R,)
-    row_of_atom = row.repeat_interleave(atoms)  # (K / 3,)
+    row_of_atom = row.repeat_interleave(atoms)  # (K / dimensions,)
     within = torch.arange(len(row_of_atom), device=device) - (atoms.cumsum(0) - atoms)[row_of_atom]
     atom = first_atom[molecule][row_of_atom] + within
-    axis = torch.arange(3, device=device)[:, None]
+    axis = torch.arange(n_dimensions, device=device)[:, None]
     n_max = int(sizes.max())
-    here = (row_of_atom * 3 + axis) * n_max + within
+    here = (row_of_atom * n_dimensions + axis) * n_max + within
     there = (axis * topology.n_atoms + atom) * n_conformers + conformer[row_of_atom]
     place = molecule * n_conformers + conformer
-    return Rows(molecule, place, here.flatten(), there.flatten(), (n_rows, 3 * n_max))
+    return Rows(molecule, place, here.flatten(), there.flatten(), (n_rows, n_dimensions * n_max))
 
 
 def gather(rows: Rows, positions: Tensor) -> Tensor:

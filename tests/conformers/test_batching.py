@@ -2,7 +2,7 @@ import pytest
 from rdkit import Chem
 
 from molebm.chem.reading import Record
-from molebm.conformers.batching import LARGEST_BATCH, LARGEST_UNIT, WINDOW, Unit, number_of_chains, units
+from molebm.conformers.batching import LARGEST_BATCH, LARGEST_UNIT, WINDOW, Unit, units
 from molebm.conformers.settings import GenerationSettings
 
 CPU = GenerationSettings()
@@ -58,8 +58,3 @@ def test_no_more_is_read_than_is_cut_at_once(settings, most):
 def test_work_grows_with_the_input():
     work = [unit.work for unit in units(records(*["C" * 60] * 4), CPU)]
     assert work == pytest.approx([work[0] * (n + 1) for n in range(len(work))])
-
-
-@pytest.mark.parametrize(("wanted", "chains"), [(1, 16), (10, 16), (20, 32), (100, 160)])
-def test_chains_fill_vector_registers(wanted, chains):
-    assert number_of_chains(wanted) == chains

@@ -4,7 +4,8 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
 from molebm.chem.graph import positions_from_mol, topology_from_mol
-from molebm.conformers.validity import check_conformers
+from molebm.conformers.validity import follows_stereo, is_connected
+from molebm.forcefield.geometry import distance
 from molebm.topology import concatenate
 
 
@@ -21,8 +22,9 @@ def two():
 
 def check(two, positions, energy=None):
     topology, starts = two
-    valid = check_conformers(topology, starts, positions, torch.zeros(2, 2) if energy is None else energy)
-    return valid.connected.tolist(), valid.stereo.tolist()
+    lengths = distance(starts, *topology.bonds)[:, 0]
+    connected = is_connected(topology, lengths, positions, torch.zeros(2, 2) if energy is None else energy)
+    return connected.tolist(), follows_stereo(topology, positions).tolist()
 
 
 ALL = [[True, True], [True, True]]

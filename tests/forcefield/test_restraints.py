@@ -3,7 +3,7 @@ import torch
 from rdkit import Chem
 
 from molebm.chem.graph import topology_from_mol
-from molebm.forcefield import native, native_loops
+from molebm.forcefield import native, native_restraints
 from molebm.forcefield.geometry import cos_torsion, distance, triple_product
 from molebm.forcefield.native_loops import DescentSettings
 from molebm.forcefield.restraints import restraint_energy, restraints_of
@@ -67,10 +67,10 @@ def test_mirror_image_of_a_handed_centre_costs_energy(three):
 @pytest.mark.skipif(not native.native_available(), reason="the extension was not built")
 def test_loops_in_c_have_the_same_energy(three):
     topology, _, restraints, starts = three
-    bound = native_loops.bind_restraints(topology, restraints)
-    still = native_loops.restrain(bound, starts, 0.1, DescentSettings(max_steps=0))
+    bound = native_restraints.bind_restraints(topology, restraints)
+    still = native_restraints.restrain(bound, starts, 0.1, DescentSettings(max_steps=0))
     torch.testing.assert_close(still.energy, restraint_energy(restraints, topology, starts, 0.1), rtol=1e-5, atol=1e-3)
-    found = native_loops.restrain(bound, starts, 0.1, DescentSettings(0.5, 300, 1.0, 5))
+    found = native_restraints.restrain(bound, starts, 0.1, DescentSettings(0.5, 300, 1.0, 5))
     at_end = restraint_energy(restraints, topology, found.positions, 0.1)
     torch.testing.assert_close(found.energy, at_end, rtol=1e-4, atol=1e-3)
     assert (found.energy < still.energy).all()
