@@ -28,7 +28,7 @@ class GenerationSettings:
 
     n_conformers: int = 20  # at most, of each molecule
     energy_window: float = 10.0  # kcal/mol above the lowest conformer
-    rmsd: float = 0.5  # Å, nearer conformers count as one
+    rmsd: float = 0.2  # Å, nearer conformers count as one
     temperature: float = 300.0  # K, of the Boltzmann weights
     seed: int = 0
     energy: str = "learned"
