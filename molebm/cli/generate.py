@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from molebm.cli.resumable_output import ResumableOutput
     from molebm.conformers.sharding import Shard
 
+option: Final = partial(click.option, show_default=True)
 DEFAULT: Final = GenerationSettings()
 EXAMPLES: Final = """\b
 Examples:
@@ -46,66 +47,57 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.argument("source")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="SDF to write, perhaps .sdf.gz.")
-@click.option(
+@option("-o", "--output", type=click.Path(path_type=Path), required=True, help="SDF to write, perhaps .sdf.gz.")
+@option(
     "-n",
     "--n-conformers",
     type=click.IntRange(min=1),
     default=DEFAULT.n_conformers,
-    show_default=True,
     help="Of each molecule, at most.",
 )
-@click.option(
-    "--energy-window", type=float, default=DEFAULT.energy_window, show_default=True, help="kcal/mol above the lowest."
-)
-@click.option("--rmsd", type=float, default=DEFAULT.rmsd, show_default=True, help="Å; nearer conformers count as one.")
-@click.option(
-    "--temperature", type=float, default=DEFAULT.temperature, show_default=True, help="K, of the Boltzmann weights."
-)
+@option("--energy-window", default=DEFAULT.energy_window, help="kcal/mol above the lowest.")
+@option("--rmsd", default=DEFAULT.rmsd, help="Å; nearer conformers count as one.")
+@option("--temperature", default=DEFAULT.temperature, help="K, of the Boltzmann weights.")
 @energy_option
 @model_option
-@click.option(
-    "--time-limit", type=float, default=DEFAULT.time_limit, show_default=True, help="Seconds for each molecule."
-)
-@click.option(
+@option("--time-limit", default=DEFAULT.time_limit, help="Seconds for each molecule.")
+@option(
     "--start",
     type=click.Choice(get_args(Start)),
     default=DEFAULT.start,
-    show_default=True,
     help="Coordinates to start from; etkdg: those of RDKit.",
 )
-@click.option(
+@option(
     "--stereo",
     type=click.Choice(get_args(Stereo)),
     default=DEFAULT.stereo,
-    show_default=True,
     help="Where the input leaves stereo open: one isomer, or conformers of each.",
 )
-@click.option(
+@option(
     "--choose",
     type=click.Choice(get_args(Choose)),
     default=DEFAULT.choose,
-    show_default=True,
     help="Conformers to keep: the lowest, or those that are far from one another.",
 )
-@click.option(
+@option(
     "--environment",
     type=click.Choice(get_args(Environment)),
     default=DEFAULT.environment,
-    show_default=True,
     help="bound: as in water or a protein, where molecules are extended.",
 )
-@click.option("--vibrations", is_flag=True, help="Count the free energy of vibration in the Boltzmann weights.")
-@click.option(
-    "--shard", default="1/1", show_default=True, help="Part of the input: 3/10 is every tenth from the third."
+@option(
+    "--vibrations",
+    is_flag=True,
+    default=DEFAULT.vibrations,
+    help="Count the free energy of vibration in the Boltzmann weights.",
 )
+@option("--shard", default="1/1", help="Part of the input: 3/10 is every tenth from the third.")
 @resume_option
-@click.option(
+@option(
     "--compile",
     "compile_",
     type=click.Choice(get_args(Compile)),
     default=DEFAULT.compile,
-    show_default=True,
     help="PyTorch's compiler, where the kernel's form in C cannot serve; auto: for long jobs.",
 )
 @seed_option

@@ -26,6 +26,7 @@ C[C@H](F)Cl one of two
 
 def run(*arguments: str | Path) -> Result:
     fixed = ["--energy", "mmff94", "--device", "cpu", "--threads", "1", "-n", "3"]
+    fixed += ["--environment", "vacuum", "--choose", "lowest"]  # minima of the energy itself
     return CliRunner().invoke(main.cli, ["generate", *map(str, arguments), *fixed], prog_name="molebm")
 
 

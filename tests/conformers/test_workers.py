@@ -3,42 +3,87 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
 
 import pytest
 from rdkit import Chem
 
 from molebm.chem.reading import Record
 from molebm.conformers import crew, worker_process
-from molebm.conformers.batching import Batch, Unit
+from molebm.conformers.batching import WINDOW, Batch, Unit
 from molebm.conformers.computing import Job
 from molebm.conformers.input_order import InputOrder
 from molebm.conformers.outcomes import Outcomes
 from molebm.conformers.settings import GenerationSettings
+from molebm.conformers.worker_process import WorkerProcess
 from molebm.conformers.workers import in_processes, in_this_process
 from molebm.errors import RequestError
 
-SETTINGS = GenerationSettings(energy="mmff94", n_conformers=1)
+
+def told(outcomes: Outcomes) -> str:
+    return "; ".join(outcome.reason for outcome in outcomes)
+
+
+CPU = Job(GenerationSettings(energy="mmff94"), told)
+GPU = Job(GenerationSettings(energy="mmff94", device="cuda"), told)
+
+
+class Actor(WorkerProcess):
+    """Plays a process that does what the names of its records say; no process is started."""
+
+    waiting: list[Callable[[], None]]  # answers that are held back
+    never_start = False
+
+    def __init__(self, job: Job) -> None:
+        self.connection, self.theirs = Pipe()
+        self.batches = deque()
+        self.work = 0.0
+        self.ready = self.is_hanging = False
+        if self.never_start:
+            self.theirs.close()
+        else:
+            self.theirs.send(None)
+
+    def give(self, unit: Unit) -> None:
+        self.batches.extend(unit.batches)
+        self.work = unit.work
+        for batch in unit.batches:
+            names = [record.name for record in batch.records]
+            if "die" in names:
+                return self.theirs.close()
+            if "hang" in names:
+                self.is_hanging = True
+                return None
+            if "wait" in names:
+                self.waiting.append(lambda names=names: self.theirs.send(names))
+            else:
+                self.theirs.send(names)
+            if "go" in names:
+                self.waiting.pop()()
+        return None
+
+    def is_late(self, seconds: float) -> bool:
+        return self.is_hanging
+
+    def end(self) -> str:
+        return "as was played"
+
+    def kill(self) -> None:
+        self.connection.close()
+
+
+@pytest.fixture
+def actors(monkeypatch) -> type[Actor]:
+    monkeypatch.setattr(crew, "WorkerProcess", Actor)
+    monkeypatch.setattr(crew, "_TICK", 0.01)
+    monkeypatch.setattr(Actor, "waiting", [], raising=False)
+    return Actor
 
 
 def record(index: int, name: str) -> Record:
-    return Record(index, name, "C", None, "no molecule; give one")
-
-
-def obey_names(outcomes: Outcomes) -> str:
-    """Do in the worker what the name of the record says."""
-    (name,) = (outcome.name for outcome in outcomes)
-    (reason,) = (outcome.reason for outcome in outcomes)
-    here = "process that computed" not in reason and "beyond the time limit" not in reason
-    if here and name == "die":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if here and name == "fail":
-        raise RuntimeError("a bug, for the test of what becomes of it")
-    if here and name == "hang":
-        time.sleep(600)
-    if here and name == "wait":
-        time.sleep(0.5)
-    return f"{name}: {reason}"
+    return Record(index, name, "C", None, f"{name} holds no molecule; give one")
 
 
 def singles(*names: str, together: int = 1) -> Iterator[Unit]:
@@ -48,8 +93,8 @@ def singles(*names: str, together: int = 1) -> Iterator[Unit]:
         yield Unit(tuple(batches[start : start + together]), 0.0)
 
 
-def run(units: Iterator[Unit], n_processes: int = 2) -> list[str]:
-    finished = list(in_processes(units, Job(SETTINGS, obey_names), n_processes))
+def run(units: Iterator[Unit], n_processes: int = 2, job: Job = CPU) -> list[str]:
+    finished = list(in_processes(units, job, n_processes))
     assert [one.index for one in finished] == [10 * n for n in range(len(finished))]
     return [one.result for one in finished]
 
@@ -63,67 +108,70 @@ def test_order_is_that_of_the_places():
     assert [one.index for one in order.take()] == [1, 2, 3]
 
 
-def test_results_come_in_the_order_of_the_input_though_the_first_takes_longest():
-    names = ["wait", *"abcdef"]
-    assert [result.partition(":")[0] for result in run(singles(*names))] == names
+@pytest.mark.parametrize("n_processes", [2, 3])
+def test_results_come_in_the_order_of_the_input_though_the_first_takes_longest(actors, n_processes):
+    names = ["wait", *"abcdef", "go"]
+    assert run(singles(*names), n_processes) == names
 
 
-def test_death_costs_the_molecule_that_caused_it_and_no_other(capfd):
-    first, died, last, failed, after = run(singles("a", "die", "b", "fail", "c", together=5), n_processes=1)
-    assert "SIGKILL" in died and "died twice" in died
-    assert "exit code 1" in failed
-    assert "a bug, for the test" in capfd.readouterr().err  # which is told, for a report
-    assert [one.partition(":")[2] for one in (first, last, after)] == [" no molecule"] * 3
+@pytest.mark.parametrize("n_processes", [1, 2])
+@pytest.mark.parametrize("together", [1, 2, 5])
+def test_death_costs_the_molecule_that_caused_it_and_no_other(actors, n_processes, together):
+    results = run(singles(*"ab", "die", *"cd", "die", "e", together=together), n_processes)
+    assert [*results[:2], *results[3:5], results[6]] == list("abcde")
+    assert all("died twice" in result for result in (results[2], results[5]))
 
 
-def test_molecule_that_hangs_is_ended_and_the_others_are_done(monkeypatch):
-    monkeypatch.setattr(worker_process, "_GRACE", 0.5)
-    monkeypatch.setattr(worker_process, "_PATIENCE", 0.0)
-    hung, other = run(singles("hang", "a"))
-    assert "beyond the time limit" in hung
-    assert "no molecule" in other
+def test_molecule_that_hangs_is_ended_and_the_others_are_done(actors):
+    results = run(singles("a", "hang", "b", together=3))
+    assert (results[0], results[2]) == ("a", "b")
+    assert "beyond the time limit" in results[1]
 
 
-def test_batch_that_dies_is_cut_in_halves_until_one_is_left_to_blame():
-    names = ["a", "b", "die", "c"]
-    batch = Batch((0, 1, 2, 3), tuple(record(10 * n, name) for n, name in enumerate(names)))
-    results = run(iter([Unit((batch,), 0.0)]), n_processes=1)
-    assert ["died" in result for result in results] == [False, False, True, False]
+@pytest.mark.parametrize("how", ["die", "hang"])
+def test_batch_that_is_lost_is_cut_in_halves_until_one_is_left_to_blame(actors, how):
+    names = ["a", "b", how, "c", "d"]
+    batch = Batch(tuple(range(5)), tuple(record(10 * n, name) for n, name in enumerate(names)))
+    results = run(iter([Unit((batch,), 0.0)]), job=GPU)
+    assert [result for result in results if len(result) == 1] == list("abcd")
+    assert "died" in results[2] or "time limit" in results[2]
 
 
-def test_processes_that_cannot_start_are_told(monkeypatch):
-    monkeypatch.setattr(worker_process, "serve", os.abort)
+def test_processes_that_cannot_start_are_told(actors, monkeypatch):
+    monkeypatch.setattr(actors, "never_start", True)
     with pytest.raises(RequestError, match="could start"):
         run(singles("a", "b"))
 
 
-def test_input_is_read_a_bounded_number_of_records_ahead():
-    """A process that sleeps on the first record holds back the rest, and the reading of them."""
-    taken = []
+@pytest.mark.parametrize("first", ["a", "wait"])
+def test_input_is_read_a_bounded_number_of_records_ahead(actors, first):
+    """What waits for the first record, or is not asked for, holds back the reading of the rest."""
+    n_taken = 0
 
     def endless() -> Iterator[Unit]:
-        for n in range(10**6):
-            taken.append(n)
-            yield Unit((Batch((n,), (record(n, "wait" if n == 0 else "a"),)),), 0.0)
+        nonlocal n_taken
+        for n in range(10**5):
+            n_taken += 1
+            name = first if n == 0 else "go" if n == 2 * crew.AHEAD - 1 and first == "wait" else "a"
+            yield Unit((Batch((n,), (record(n, name),)),), 0.0)
 
-    stream = in_processes(endless(), Job(SETTINGS, obey_names), 2)
-    next(stream)
+    stream = in_processes(endless(), CPU, 2)
+    for n in range(1000):
+        assert next(stream).index == n
+        assert n_taken <= n + 2 * crew.AHEAD + 2
     stream.close()
-    assert len(taken) <= 2 * crew.AHEAD + 2
 
 
-def test_no_process_is_left_when_the_stream_is_closed():
-    stream = in_processes(singles("a", "hang", "b"), Job(SETTINGS, obey_names), 2)
-    next(stream)
-    before = time.monotonic()
-    stream.close()
-    assert time.monotonic() - before < 300  # not the 600 s for which it hangs
-
-
-def test_the_same_is_done_without_other_processes():
-    given = list(singles("a", "b", together=2))
-    here = [one.result for one in in_this_process(given, Job(SETTINGS, obey_names))]
-    assert here == run(iter(given))
+def test_a_whole_window_is_read_though_its_first_record_is_in_its_last_batch(actors):
+    """On a GPU records are sorted by size; none may wait for one that is never given out."""
+    places = range(3 * WINDOW)
+    windows = [places[start : start + WINDOW][::-1] for start in range(0, len(places), WINDOW)]
+    units = [
+        Unit((Batch(tuple(part), tuple(record(10 * place, "a") for place in part)),), 0.0)
+        for window in windows
+        for part in (window[:500], window[500:1000], window[1000:])
+    ]
+    assert len(run(iter(units), job=GPU)) == 3 * WINDOW
 
 
 def test_molecules_travel_with_names_and_coordinates():
@@ -136,3 +184,40 @@ def test_molecules_travel_with_names_and_coordinates():
     back = worker_process.unpacked(packed)[0].mol
     assert back.GetProp("_Name") == "methane"
     assert back.GetConformer().GetAtomPosition(0).x == 1 / 3
+
+
+def obey(outcomes: Outcomes) -> str:
+    """Do in a real process what the name of the record says."""
+    (outcome,) = outcomes
+    if "holds no molecule" in outcome.reason:
+        if outcome.name == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if outcome.name == "fail":
+            raise RuntimeError("a bug, for the test of what becomes of it")
+        if outcome.name == "hang":
+            time.sleep(600)
+    return outcome.reason
+
+
+@pytest.mark.slow
+def test_real_processes_die_and_their_molecules_are_told(capfd):
+    """An error that nobody foresaw ends a process like a signal, with its traceback for a report."""
+    given = list(singles("a", "die", "fail", "b", together=4))
+    results = [one.result for one in in_processes(given, Job(CPU.settings, obey), 1)]
+    assert [results[0], results[3]] == ["a holds no molecule", "b holds no molecule"]
+    assert "SIGKILL" in results[1] and "exit code 1" in results[2]
+    assert "a bug, for the test" in capfd.readouterr().err
+    here = [one.result for one in in_this_process(singles("a", "b"), Job(CPU.settings, obey))]
+    assert here == [results[0], results[3]]
+
+
+@pytest.mark.slow
+def test_real_processes_end_when_they_hang_or_nobody_wants_their_results(monkeypatch):
+    monkeypatch.setattr(worker_process, "_GRACE", 0.5)
+    monkeypatch.setattr(worker_process, "_PATIENCE", 0.0)
+    stream = in_processes(singles("hang", "a", "hang"), Job(CPU.settings, obey), 2)
+    assert "beyond the time limit" in next(stream).result
+    assert "a holds" in next(stream).result
+    before = time.monotonic()
+    stream.close()
+    assert time.monotonic() - before < 300  # not the 600 s for which it hangs
