@@ -24,8 +24,8 @@ HOT: Final = 1200.0  # K, at which torsions are sampled first
 COLD: Final = 500.0  # K, and last
 CLASH_FREE: Final = 2.0  # kcal/mol/Å, force on an atom where there is no clash
 FEWEST: Final = 32  # candidates of a rigid molecule; each bond that turns doubles them
-EACH: Final = 3  # candidates for each conformer that is wanted
-MORE: Final = 150  # beside them
+EACH: Final = 4  # candidates for each conformer that is wanted
+MORE: Final = 60  # beside them
 LARGE_RING: Final = 8  # atoms
 LANES: Final = 16  # conformers that a processor computes at once
 
