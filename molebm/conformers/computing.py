@@ -32,8 +32,7 @@ def compute(records: Sequence[Record], work: float, job: Job) -> list[Any]:
     backend = choose_backend(settings, work)
     if backend == "compiled" and not compiler_works(energy, settings.device):
         backend = "torch"
-    found = generate_batch(records, backend, settings, energy)
-    return [job.finish(one if isinstance(one, list) else [one]) for one in found]
+    return [job.finish(outcomes) for outcomes in generate_batch(records, backend, settings, energy)]
 
 
 @functools.cache
