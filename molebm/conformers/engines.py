@@ -20,6 +20,7 @@ from molebm.forcefield.native_loops import DescentSettings
 from molebm.forcefield.parameters import Parameters
 from molebm.forcefield.restraints import Restraints, restraint_energy, restraints_of
 from molebm.samplers.baoab import baoab, maxwell_boltzmann
+from molebm.samplers.graphed import graphed
 from molebm.samplers.masses import repartition_hydrogen_mass
 from molebm.samplers.minimise import minimise
 from molebm.samplers.rotors import find_rotors
@@ -161,6 +162,7 @@ class TorchEngine:
         kT = schedule.tolist()
         velocities = maxwell_boltzmann(self._topology, masses, positions, kT=kT[0], generator=generator)
         state = sampler.init(positions)._replace(velocities=velocities)
+        sampler = graphed(sampler, state, generator=generator)
         *_, (state, _) = anneal(sampler, state, schedule=kT, steps_per_kT=1, generator=generator)
         return state.positions
 
