@@ -28,6 +28,7 @@ Molecule: TypeAlias = str | Chem.Mol
 """A SMILES, or an RDKit molecule with or without hydrogens; its coordinates are not used."""
 
 _DEFAULT: Final = GenerationSettings()
+GPU_PROCESSES: Final = 2  # one keeps the GPU busy while the other prepares molecules and chooses conformers
 _SHORT: Final = 8  # units that are not worth the seconds it takes to start another process
 
 
@@ -201,6 +202,8 @@ def _generate(work: Iterator[Unit], job: Job, threads: int, alone_up_to: int | N
     if alone_up_to is None:
         yield from in_this_process(work, job)
         return
+    if not job.settings.device.startswith("cpu"):
+        threads = min(threads, GPU_PROCESSES)
     few = list(itertools.islice(work, max(alone_up_to + 1, threads)))
     if len(few) <= alone_up_to:
         yield from in_this_process(few, job)
