@@ -85,12 +85,7 @@ Examples:
     default=DEFAULT.environment,
     help="bound: as in water or a protein, where molecules are extended.",
 )
-@option(
-    "--vibrations",
-    is_flag=True,
-    default=DEFAULT.vibrations,
-    help="Count the free energy of vibration in the Boltzmann weights.",
-)
+@option("--vibrations", is_flag=True, help="Count the free energy of vibration in the Boltzmann weights.")
 @option("--shard", default="1/1", help="Part of the input: 3/10 is every tenth from the third.")
 @resume_option
 @option(
