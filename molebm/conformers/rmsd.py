@@ -114,8 +114,9 @@ def _matched(x: Tensor, y: Tensor, groups: tuple[NDArray[np.int64], ...]) -> Ten
 def _correlation(x: Tensor, y: Tensor) -> Tensor:
     """Correlate x (3, A, n) with y (3, B, n), giving (3, 3, A, B)."""
     _, a, n = x.shape
-    product = x.reshape(3 * a, n) @ y.reshape(-1, n).T
-    return product.view(3, a, 3, -1).transpose(1, 2)
+    b = y.shape[1]
+    product = x.reshape(3 * a, n) @ y.reshape(3 * b, n).T
+    return product.view(3, a, 3, b).transpose(1, 2)
 
 
 def _slender(frames: NDArray[np.float64]) -> bool:

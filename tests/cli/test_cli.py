@@ -104,8 +104,18 @@ def test_interrupt_exits_as_shells_expect(run_as_command):
     assert run_as_command(job).exit_code == 130
 
 
+@pytest.fixture
+def default_signals():
+    """Undo what nohup does, under which the tests may run."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.usefixtures("default_signals")
 def test_termination_exits_as_shells_expect(run_as_command, number, exit_code):
     def job():
         with terminated_by_signals():
@@ -119,6 +129,7 @@ def test_termination_exits_as_shells_expect(run_as_command, number, exit_code):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.usefixtures("default_signals")
 def test_termination_that_went_unheeded_is_raised_again():
     with terminated_by_signals() as check:
         check()

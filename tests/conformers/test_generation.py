@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from rdkit import Chem
-from rdkit.Chem import rdMolTransforms
+from rdkit.Chem import rdDistGeom, rdMolTransforms
 
 import molebm
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record
 from molebm.conformers import Ensemble, Failure, batching, generate_ensembles
-from molebm.conformers.batch import DIELECTRIC, DISPERSION, generate_batch
+from molebm.conformers.batch import generate_batch
 from molebm.conformers.generation import generate_records
+from molebm.conformers.molecule_search import DIELECTRIC, DISPERSION
 from molebm.conformers.rmsd import rmsd_matrix
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.sharding import WHOLE, Shard
@@ -22,7 +23,9 @@ from molebm.conformers.vibrations import vibrational_free_energies
 from molebm.errors import MoleculeError, RequestError
 from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.forcefield.parameters import in_medium
+from molebm.models.checkpoint import load_model
 from molebm.parametrise import mmff
+from molebm.samplers.minimise import minimise
 from molebm.units import thermal_energy
 
 SEVERAL_STEREO = [
@@ -165,6 +168,19 @@ def test_open_stereo_is_enumerated_when_asked():
     smiles = [found.mol.GetConformer().GetProp("stereoisomer") for found in made[:2]]
     assert set(smiles) == {Chem.CanonSmiles("C[C@@](O)(F)Cl"), Chem.CanonSmiles("C[C@](O)(F)Cl")}
     assert [stereoisomers(found) for found in made[:2]] == [{one} for one in smiles]
+
+
+@pytest.mark.parametrize("cage", ["C12C3C4C1C5C2C3C45", "C1CC2CC3CCC2C1C3"])
+def test_open_stereo_of_a_cage_is_declared_as_it_folds(cage):
+    """Cubane and twistane: of the ways to declare them most cannot exist, or only as wrecks."""
+    (found,) = generate(cage, energy="learned", n_conformers=1)
+    stiff = rdDistGeom.ETKDGv3()
+    stiff.randomSeed = 1
+    mol = Chem.AddHs(Chem.MolFromSmiles(cage))
+    rdDistGeom.EmbedMolecule(mol, stiff)
+    topology = topology_from_mol(mol)
+    energy = MechanicalEnergy(topology, load_model().parameters(topology))
+    assert found.energies[0] <= minimise(energy, topology, positions_from_mol(mol)).energy[0, 0] + 1.0
 
 
 def test_weights_may_count_vibrations(butane):
