@@ -39,9 +39,9 @@ def choose_backend(settings: GenerationSettings, work: float) -> Backend:
     return "torch"
 
 
-def effort_for(backend: Backend, device: str) -> Effort:
-    """Do less where an evaluation is slow."""
-    return SHORT if backend == "torch" and device.startswith("cpu") else FULL
+def effort_for(device: str) -> Effort:
+    """Do less where an evaluation is slow, the same for all molecules of a run."""
+    return SHORT if device.startswith("cpu") and not native_available() else FULL
 
 
 @functools.cache

@@ -91,14 +91,14 @@ def _searched(starts: Sequence[Start], backend: Backend, settings: GenerationSet
     seconds = sum(settings.time_limit - (time.monotonic() - start.begun) for start in starts)
     half_time = time.monotonic() + seconds / 2
     engine = make_engine(topology, parameters, backend, seconds)
-    found = candidates = _candidates(engine, topology, parameters, starts, backend, settings)
+    found = candidates = _candidates(engine, topology, parameters, starts, settings)
     for n_round in range(1, ROUNDS + 1):
         connected = is_connected(topology, parameters.bond_length, found.positions, found.energy)
         energies = torch.where(connected & follows_stereo(topology, found.positions), found.energy, torch.inf)
         if n_round == ROUNDS or _are_enough(energies, candidates, settings) or time.monotonic() > half_time:
             break
         again = [replace(start, seed=start.seed + n_round) for start in starts]
-        candidates = _candidates(engine, topology, parameters, again, backend, settings)
+        candidates = _candidates(engine, topology, parameters, again, settings)
         found = _beside(found, candidates)
     choose = lowest_of_each_kind if settings.choose == "lowest" else those_that_stand_for_all
     results: list[Result] = []
@@ -115,7 +115,6 @@ def _candidates(
     topology: Topology,
     parameters: Parameters,
     starts: Sequence[Start],
-    backend: Backend,
     settings: GenerationSettings,
 ) -> Relaxed:
     n_candidates = number_of_candidates(topology, engine.n_rotors, settings.n_conformers)
@@ -125,7 +124,7 @@ def _candidates(
     else:
         generators = [Generator().manual_seed(seed) for seed in seeds]
         folded = random_starts(engine, topology, parameters, n_candidates, generators)
-    found = sampled_minima(engine, topology, folded, seeds=seeds, effort=effort_for(backend, settings.device))
+    found = sampled_minima(engine, topology, folded, seeds=seeds, effort=effort_for(settings.device))
     if settings.choose == "lowest":
         found = engine.relax(found.positions, force_tolerance=TOLERANCE, max_steps=MOST_STEPS)
     return found

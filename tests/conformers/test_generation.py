@@ -11,16 +11,18 @@ from rdkit.Chem import rdDistGeom, rdMolTransforms
 import molebm
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.chem.reading import Record
-from molebm.conformers import Ensemble, Failure, batching, generate_ensembles
+from molebm.conformers import Ensemble, Failure, backends, batching, generate_ensembles
 from molebm.conformers.batch import generate_batch
 from molebm.conformers.generation import generate_records
-from molebm.conformers.molecule_search import DIELECTRIC, DISPERSION
+from molebm.conformers.molecule_search import DIELECTRIC, DISPERSION, conformers_of, start_of
 from molebm.conformers.rmsd import rmsd_matrix
+from molebm.conformers.search import Effort
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.sharding import WHOLE, Shard
 from molebm.conformers.symmetry import symmetry
 from molebm.conformers.vibrations import vibrational_free_energies
 from molebm.errors import MoleculeError, RequestError
+from molebm.forcefield import native
 from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.forcefield.parameters import in_medium
 from molebm.models.checkpoint import load_model
@@ -193,6 +195,29 @@ def test_weights_may_count_vibrations(butane):
     expected = np.exp((free[0] - free) / thermal_energy(300))
     assert found.weights / found.weights[0] == pytest.approx(expected, rel=1e-3)
     assert found.weights != pytest.approx(butane.weights, rel=0.05)
+
+
+def test_without_the_extension_the_same_minima_are_found(butane, monkeypatch):
+    monkeypatch.setattr(native, "_load", lambda: None)
+    monkeypatch.setattr(backends, "SHORT", Effort(most_turns=10, annealing=10, relax_steps=80))
+    (found,) = generate("CCCC", rmsd=0.1, n_conformers=3, compile="off")
+    assert found.energies == pytest.approx(butane.energies, abs=0.01)
+    first, second = generate(["C1CCCCCCC1", "C[C@H](F)Cl"], n_conformers=2, compile="off", choose="diverse")
+    assert len(first.energies) == 2  # a large ring, by dynamics
+    assert stereoisomers(second) == {Chem.CanonSmiles("C[C@H](F)Cl")}
+
+
+def test_molecules_that_are_searched_together_all_find_their_minima(butane):
+    """As on a GPU."""
+    settings = GenerationSettings(
+        n_conformers=8, energy="mmff94", choose="lowest", environment="vacuum", rmsd=0.1, compile="off"
+    )
+    mols = [Chem.AddHs(Chem.MolFromSmiles(smiles)) for smiles in ("CCCC", "C[C@H](F)Cl")]
+    starts = [start_of(mol, 1, settings, mmff()) for mol in mols]
+    for backend in ("native", "torch"):
+        found, handed = conformers_of(starts, backend, settings)
+        assert found.energies == pytest.approx(butane.energies, abs=0.01)
+        assert len(handed.energies) == 1
 
 
 def test_bad_molecules_say_why_and_the_others_are_done():
