@@ -11,6 +11,8 @@ static const float SHORTEST_STEP = 1e-5f;       /* fraction of the quasi-Newton 
 static const float LONGEST_STEP = 64;           /* of the same, where the energy curves down and the scale is too small */
 static const float ROUNDING = 32 * 1.1920929e-7f; /* of the energy, and of 1 kcal/mol per atom, that is not a rise */
 
+#define MOST_HISTORY 32
+
 enum { DONE, NO_MEMORY, OUT_OF_TIME };
 
 /* Energies and gradients of a block: positions (atoms, dims, LANES) of a molecule, gradient filled. */
@@ -69,7 +71,7 @@ INLINE void lane_add(float *a, const float *b, const float *factor, int64_t rows
 /* Multiply the forces by the inverse Hessian that the pairs describe: the two-loop recursion. */
 INLINE void quasi_newton(const float *gradient, const float *steps, const float *changes, const float *weights,
                          int64_t history, int64_t newest, const float *scale, int64_t rows, float *direction) {
-    float kept[32][LANES], along[LANES], factor[LANES];
+    float kept[MOST_HISTORY][LANES], along[LANES], factor[LANES];
     for (int64_t n = 0; n < rows * LANES; n++) direction[n] = -gradient[n];
     for (int64_t k = 0; k < history; k++) {
         int64_t slot = (newest - k + history) % history;
@@ -107,6 +109,7 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
     float fraction[LANES], scale[LANES], max_force[LANES] = {0};
     double energy[LANES] = {0};
     int fresh[LANES];
+    if (e.C == 0) return DONE;
     memset(work, 0, sizeof(float) * descent_floats(e.atoms, e.dims, history));
     gather(out->positions, e.n_atoms, e.C, e.first, e.atoms, e.dims, column, x); /* idle lanes repeat the first */
     for (int l = 0; l < LANES; l++) job[l] = -1, fraction[l] = 1, scale[l] = FIRST_SCALE, fresh[l] = 0, taken[l] = 0;

@@ -23,6 +23,7 @@ INLINE int follow(Evaluate evaluate, const void *system, const Dynamics *d, Exte
                   float *work, double deadline) {
     int64_t rows = 3 * e.atoms;
     float *x = work, *v = x + rows * LANES, *gradient = v + rows * LANES;
+    if (d->n_steps == 0) return DONE;
     float half = d->time_step / 2, kept = expf(-1e-3f * d->friction * d->time_step);
     for (int64_t start = 0; start < e.C; start += LANES) {
         int64_t column[LANES];

@@ -19,6 +19,7 @@ from molebm.forcefield.native import NativeTerms, as_columns, library
 
 _NO_MEMORY, _OUT_OF_TIME = 1, 2
 _FOREVER: Final = 1e9  # s
+MOST_HISTORY: Final = 32  # as in descent.h
 
 
 class Descent(NamedTuple):
@@ -205,7 +206,9 @@ def prepared(positions: Tensor, n_molecules: int) -> tuple[Descent, ctypes.Struc
 
 
 def as_settings(settings: DescentSettings) -> ctypes.Structure:
-    """Lay settings out for the C code."""
+    """Lay settings out for the C code, which has room for so many pairs."""
+    if not 1 <= settings.history <= MOST_HISTORY:
+        raise ValueError(f"the history of a descent holds 1 to {MOST_HISTORY} pairs, not {settings.history}")
     return _Settings(
         settings.force_tolerance,
         settings.max_displacement,

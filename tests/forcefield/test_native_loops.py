@@ -149,3 +149,16 @@ def test_a_seed_gives_each_column_its_own_bits(alcohol):
     again, _ = native_loops.turn_bonds(terms, rotors, same[..., :5], schedule=schedule, seeds=[9])
     assert torch.equal(moved[..., :5], again)
     assert not torch.equal(moved[..., 0], moved[..., 1])
+
+
+def test_nothing_comes_of_nothing(alcohol):
+    topology, _, terms, positions = alcohol
+    none, schedule = positions[..., :0], torch.full((3,), 0.6)
+    assert native_loops.minimise(terms, none, DescentSettings()).energy.shape == (1, 0)
+    moved, _ = native_loops.turn_bonds(terms, native_rotors(topology), none, schedule=schedule, seeds=[1])
+    assert moved.shape == none.shape
+    arguments = {"masses": atomic_masses(topology), "time_step": 1.0, "friction": 1.0, "seeds": [1]}
+    assert native_loops.follow(terms, none, schedule=schedule, **arguments).shape == none.shape
+    assert torch.equal(native_loops.follow(terms, positions, schedule=schedule[:0], **arguments), positions)
+    with pytest.raises(ValueError, match="1 to 32"):
+        native_loops.minimise(terms, positions, DescentSettings(history=33))
