@@ -18,7 +18,7 @@ from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.conformers.backends import effort_for
 from molebm.conformers.choice import lowest_of_each_kind, those_that_stand_for_all
 from molebm.conformers.engines import Engine, Relaxed, make_engine
-from molebm.conformers.search import number_of_candidates, random_starts, sampled_minima
+from molebm.conformers.search import number_of_candidates, sampled_minima, starts_with_good_rings
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.validity import follows_stereo, is_connected
 from molebm.errors import EmbeddingError, MoleculeError, StereoError, TimeLimitError
@@ -118,13 +118,15 @@ def _candidates(
     settings: GenerationSettings,
 ) -> Relaxed:
     n_candidates = number_of_candidates(topology, engine.n_rotors, settings.n_conformers)
-    seeds = [start.seed for start in starts]
+    seeds, effort = [start.seed for start in starts], effort_for(settings.device)
     if settings.start == "etkdg":
         folded = torch.cat([_embedded(start, n_candidates, settings) for start in starts], dim=1).to(settings.device)
     else:
         generators = [Generator().manual_seed(seed) for seed in seeds]
-        folded = random_starts(engine, topology, parameters, n_candidates, generators)
-    found = sampled_minima(engine, topology, folded, seeds=seeds, effort=effort_for(settings.device))
+        folded = starts_with_good_rings(
+            engine, topology, parameters, n_candidates, generators, seeds=seeds, effort=effort
+        )
+    found = sampled_minima(engine, topology, folded, seeds=seeds, effort=effort)
     if settings.choose == "lowest":
         found = engine.relax(found.positions, force_tolerance=TOLERANCE, max_steps=MOST_STEPS)
     return found

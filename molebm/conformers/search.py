@@ -26,6 +26,9 @@ CLASH_FREE: Final = 2.0  # kcal/mol/Å, force on an atom where there is no clash
 FEWEST: Final = 32  # candidates of a rigid molecule; each bond that turns doubles them
 EACH: Final = 4  # candidates for each conformer that is wanted
 MORE: Final = 60  # beside them
+PILOTS: Final = 64  # minima, at least, from which candidates take the shapes of their rings
+PILOT_SHARE: Final = 4  # candidates for each of them, where there are many
+RING_KT: Final = 2.5  # kcal/mol, of the weights by which they are drawn
 LARGE_RING: Final = 8  # atoms
 LANES: Final = 16  # conformers that a processor computes at once
 
@@ -74,11 +77,53 @@ def random_starts(
     return found.positions
 
 
+def starts_with_good_rings(
+    engine: Engine,
+    topology: Topology,
+    parameters: Parameters,
+    n_candidates: int,
+    generators: Sequence[Generator],
+    *,
+    seeds: Sequence[int],
+    effort: Effort,
+) -> Tensor:
+    """Fold random coordinates, (3, N, C) Å, with puckered rings as in minima that were found by a smaller search.
+
+    Turning bonds cannot mend a boat or a twisted ring, of which random coordinates make many. Molecules
+    without such rings, or without bonds to turn, are folded and no more.
+
+    Parameters
+    ----------
+    generators, seeds
+        One for each molecule.
+    """
+    if not (engine.n_rotors and has_puckers(topology) and n_candidates > PILOTS):
+        return random_starts(engine, topology, parameters, n_candidates, generators)
+    n_pilots = max(PILOTS, n_candidates // PILOT_SHARE // LANES * LANES)
+    few = random_starts(engine, topology, parameters, n_pilots, generators)
+    pilots = sampled_minima(engine, topology, few, seeds=[seed + 1 for seed in seeds], effort=effort)
+    sound = is_sound(topology, parameters, pilots.positions) & pilots.energy.isfinite()
+    return _drawn(topology, pilots, sound, n_candidates, generators)
+
+
+def _drawn(
+    topology: Topology, pilots: Relaxed, sound: Tensor, n_candidates: int, generators: Sequence[Generator]
+) -> Tensor:
+    """Draw from minima by Boltzmann weights, (3, N, C) Å; from all alike where none is sound."""
+    energy = torch.where(sound, pilots.energy, torch.inf)
+    lowest = energy.amin(dim=1, keepdim=True)
+    weights = torch.where(lowest.isfinite(), (-(energy - lowest) / RING_KT).exp(), 1.0).cpu()  # (G, c)
+    drawn = [
+        torch.multinomial(of_one, n_candidates, replacement=True, generator=generator)
+        for of_one, generator in zip(weights, generators, strict=True)
+    ]
+    columns = torch.stack(drawn).to(topology.device)[topology.molecule]  # (N, C)
+    return pilots.positions.gather(2, columns.expand(3, -1, -1)).contiguous()
+
+
 def number_of_candidates(topology: Topology, n_rotors: int, n_conformers: int) -> int:
     """Search several times as widely as conformers are wanted, but not where there is little to find."""
-    bond_type, conjugated, ring = topology.bond_features
-    puckering = (bond_type == SINGLE) & (conjugated == 0) & (ring > 0)
-    in_molecule = torch.bincount(topology.molecule[topology.bonds[0, puckering]], minlength=1)
+    in_molecule = torch.bincount(topology.molecule[topology.bonds[0, _puckering(topology)]], minlength=1)
     flexibility = n_rotors + int(in_molecule.max()) / 3
     n = min(FEWEST * 2**flexibility, EACH * n_conformers + MORE)
     return -(-int(n) // LANES) * LANES
@@ -105,6 +150,16 @@ def sampled_minima(
         schedule = geometric_temperatures(HOT, COLD, n_turns) * thermal_energy(1.0)
         starts = engine.turn_bonds(smooth.positions, schedule, seeds)
     return engine.relax(starts, force_tolerance=effort.force_tolerance, max_steps=effort.relax_steps)
+
+
+def has_puckers(topology: Topology) -> bool:
+    """Whether there is a ring that is not flat by its bonds."""
+    return bool(_puckering(topology).any())
+
+
+def _puckering(topology: Topology) -> Tensor:
+    bond_type, conjugated, ring = topology.bond_features
+    return (bond_type == SINGLE) & (conjugated == 0) & (ring > 0)  # (B,)
 
 
 def has_large_ring(topology: Topology) -> bool:
