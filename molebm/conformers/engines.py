@@ -199,9 +199,8 @@ class TimedEnergy:
 
 def _restraints(topology: Topology, parameters: Parameters) -> tuple[Restraints, Restraints]:
     """What all conformers meet, and that with what most meet."""
-    return restraints_of(topology, parameters), restraints_of(
-        topology, parameters, flat_bonds=flat_bonds(topology, parameters)
-    )
+    by_all, flat = restraints_of(topology, parameters), flat_bonds(topology, parameters)
+    return by_all, restraints_of(topology, parameters, flat_bonds=flat) if flat.ends.numel() else by_all
 
 
 def native_rotors(topology: Topology) -> native_loops.Rotors:

@@ -15,14 +15,13 @@ from rdkit import Chem
 from molebm.chem.parsing import mol_from_smiles
 from molebm.chem.reading import Record, read_molecules
 from molebm.conformers.batching import Unit, units
-from molebm.conformers.computing import Finish, Job
+from molebm.conformers.computing import Finish, Job, parametrise
 from molebm.conformers.input_order import Finished
 from molebm.conformers.outcomes import Ensemble, Failure
 from molebm.conformers.settings import Choose, Compile, Environment, GenerationSettings, Start, Stereo
 from molebm.conformers.sharding import WHOLE, Shard
 from molebm.conformers.workers import in_processes, in_this_process
 from molebm.errors import MoleculeError, RequestError
-from molebm.parametrise import named_energy
 
 Molecule: TypeAlias = str | Chem.Mol
 """A SMILES, or an RDKit molecule with or without hydrogens; its coordinates are not used."""
@@ -187,7 +186,7 @@ def generate_records(
     if threads < 1:
         raise RequestError(f"the number of threads is {threads}; it must be at least 1")
     settings = replace(settings, device=_available(settings.device))
-    named_energy(settings.energy, settings.model)  # a wrong name or a broken model is told before any work
+    parametrise(settings.energy, settings.model)  # a wrong name or a broken model is told before any work
 
     def wanted(index: int) -> bool:
         return index >= first and shard.holds(index)

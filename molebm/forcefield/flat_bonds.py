@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import product
@@ -10,15 +9,17 @@ from typing import Final, NamedTuple
 
 from torch import Tensor
 
+from molebm.forcefield.kernel import ELECTROSTATIC_BUFFER, buffered_14_7, pair_charges, torsion_energy
 from molebm.forcefield.parameters import Parameters
 from molebm.forcefield.rest import Rest, lookup
 from molebm.topology import Topology
-from molebm.units import COULOMB
 
 BARRIER: Final = 6.0  # kcal/mol of the torsion terms, from which a bond counts as one that hardly turns
 PREFERENCE: Final = 0.5  # kcal/mol, from which one way round counts as preferred
 SMALL_RING: Final = 8  # atoms; smaller rings leave no choice
-_SCALE_14: Final = 0.75
+
+
+CIS, TRANS, ACROSS = range(3)  # places in the energies of a torsion
 
 
 class FlatBonds(NamedTuple):
@@ -49,7 +50,7 @@ def flat_bonds(topology: Topology, parameters: Parameters) -> FlatBonds:
     for bond in _candidates(topology):
         energies = [_planar_energy(bond, way, rest, torsions, pairs) for way in (0, 1)]
         turned = sum(
-            _torsion(torsions[frozenset(pair)], math.pi / 2)
+            torsions[frozenset(pair)][ACROSS]
             for pair in product(bond.before, bond.after)
             if frozenset(pair) in torsions
         )
@@ -87,7 +88,7 @@ def _planar_energy(
     bond: _Bond,
     way: int,
     rest: Rest,
-    torsions: dict[frozenset[int], list[float]],
+    torsions: dict[frozenset[int], tuple[float, float, float]],
     pairs: dict[frozenset[int], tuple[float, float, float]],
 ) -> tuple[float, float]:
     """Energy of the torsions about a bond and of the pairs across it, kcal/mol."""
@@ -95,29 +96,25 @@ def _planar_energy(
     for a, d, cis in _arrangement(bond, way):
         key = frozenset((a, d))
         if key in torsions:
-            turning += _torsion(torsions[key], 0.0 if cis else math.pi)
+            turning += torsions[key][CIS if cis else TRANS]
         if key in pairs:
-            across += _pair(*pairs[key], rest.across(a, bond.b, bond.c, d, cis=cis))
+            radius, depth, charge = pairs[key]
+            r = rest.across(a, bond.b, bond.c, d, cis=cis)
+            across += buffered_14_7(r / radius, depth) + charge / (r + ELECTROSTATIC_BUFFER)
     return turning, across
 
 
-def _torsion(v: list[float], phi: float) -> float:
-    return sum(half / 2 * (1 - (-1) ** n * math.cos(n * phi)) for n, half in enumerate(v, 1))
-
-
-def _pair(radius: float, depth: float, charge: float, r: float) -> float:
-    rho = r / radius
-    return depth * (1.07 / (rho + 0.07)) ** 7 * (1.12 / (rho**7 + 0.12) - 2) + charge / (r + 0.05)
-
-
-def _torsions_by_ends(topology: Topology, parameters: Parameters) -> dict[frozenset[int], list[float]]:
+def _torsions_by_ends(topology: Topology, parameters: Parameters) -> dict[frozenset[int], tuple[float, float, float]]:
+    """Energies of each torsion when it is cis, trans and at right angles, kcal/mol."""
+    v = parameters.torsion_v
+    cosines = v.new_tensor([1.0, -1.0, 0.0]).expand(v.shape[1], 3)
     ends = [frozenset((a, d)) for a, _, _, d in topology.torsions.T.tolist()]
-    return dict(zip(ends, parameters.torsion_v.T.tolist(), strict=True))
+    return dict(zip(ends, torsion_energy(cosines, v).tolist(), strict=True))
 
 
 def _pairs_by_ends(topology: Topology, parameters: Parameters) -> dict[frozenset[int], tuple[float, float, float]]:
-    near = topology.pairs[:, topology.pairs_14]
-    charges = COULOMB * _SCALE_14 * parameters.charge[near[0]] * parameters.charge[near[1]]
-    columns = (parameters.pair_radius[topology.pairs_14], parameters.pair_depth[topology.pairs_14], charges)
-    numbers = zip(*(column.tolist() for column in columns), strict=True)
-    return dict(zip((frozenset(pair) for pair in near.T.tolist()), numbers, strict=True))
+    """Radius, depth and charges of each pair three bonds apart."""
+    columns = (parameters.pair_radius, parameters.pair_depth, pair_charges(topology, parameters.charge))
+    numbers = zip(*(column[topology.pairs_14].tolist() for column in columns), strict=True)
+    ends = topology.pairs[:, topology.pairs_14].T.tolist()
+    return dict(zip((frozenset(pair) for pair in ends), numbers, strict=True))

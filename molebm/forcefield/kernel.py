@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from molebm.forcefield import geometry
 from molebm.forcefield.parameters import Parameters
 from molebm.topology import Topology
 from molebm.units import COULOMB
+
+Number = TypeVar("Number", float, Tensor)
 
 BOND_CUBIC = -2.0  # 1/Å, MMFF94's cubic stretch; the quartic coefficient is 7/12 of its square
 ANGLE_CUBIC = -0.4  # 1/rad, MMFF94's cubic bend (-0.006981317 per degree)
@@ -61,14 +63,14 @@ def per_term(topology: Topology, parameters: Parameters, positions: Tensor) -> T
         coupling[0] * stretch[topology.angle_bonds[0]] + coupling[1] * stretch[topology.angle_bonds[1]]
     ) * bend
 
-    torsion = _torsion(geometry.cos_torsion(positions, topology.torsions), p.torsion_v)
+    torsion = torsion_energy(geometry.cos_torsion(positions, topology.torsions), p.torsion_v)
 
     sines = geometry.sin_wilson(positions, topology.impropers)
     wilson = sum(_asin(sine).square() for sine in sines)
     out_of_plane = p.improper_k[:, None] / 2 * wilson
 
     r = geometry.distance(positions, *topology.pairs)
-    van_der_waals = _buffered_14_7(r / p.pair_radius[:, None], p.pair_depth[:, None])
+    van_der_waals = buffered_14_7(r / p.pair_radius[:, None], p.pair_depth[:, None])
     electrostatic = pair_charges(topology, p.charge)[:, None] / (r + ELECTROSTATIC_BUFFER)
     return TermEnergies(bond, angle, stretch_bend, torsion, out_of_plane, van_der_waals, electrostatic)
 
@@ -103,8 +105,16 @@ def pair_charges(topology: Topology, charge: Tensor) -> Tensor:
     return torch.where(topology.pairs_14, SCALE_14 * product, product)
 
 
-def _torsion(cosine: Tensor, v: Tensor) -> Tensor:
-    """Sum ½ V_n (1 - (-1)^n cos nφ) over n, with cos nφ by Chebyshev's recurrence."""
+def torsion_energy(cosine: Tensor, v: Tensor) -> Tensor:
+    """Sum ½ V_n (1 - (-1)^n cos nφ) over n, (T, C) kcal/mol, with cos nφ by Chebyshev's recurrence.
+
+    Parameters
+    ----------
+    cosine
+        (T, C) of the torsion angles.
+    v
+        (H, T) kcal/mol.
+    """
     total = torch.zeros_like(cosine)
     before, now = torch.ones_like(cosine), cosine
     for n, amplitude in enumerate(v, start=1):
@@ -119,7 +129,8 @@ def _asin(sine: Tensor) -> Tensor:
     return torch.asin(sine.clamp(-bound, bound))
 
 
-def _buffered_14_7(rho: Tensor, depth: Tensor) -> Tensor:
+def buffered_14_7(rho: Number, depth: Number) -> Number:
+    """Van der Waals energy, kcal/mol, at distances in units of that of the minimum, its depth in kcal/mol."""
     near = (1.07 / (rho + 0.07)) ** 2
     near7 = near * near * near * (1.07 / (rho + 0.07))
     rho7 = (rho * rho) ** 3 * rho

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from torch import Generator, Tensor
-
 from molebm.forcefield.energy import EnergyFn
 from molebm.samplers.bond_graph import SINGLE, Graph, bond_graph, smallest_rings
-from molebm.samplers.metropolis import MoveInfo, Proposal, choose, metropolis
+from molebm.samplers.metropolis import MoveInfo
 from molebm.samplers.ring_inversion import is_saturated
 from molebm.samplers.ring_reflections import (
     Reflection,
@@ -16,7 +14,7 @@ from molebm.samplers.ring_reflections import (
     Weights,
     frame_of_atom,
     hanging,
-    reflect,
+    reflected,
     tabulate,
     weights,
 )
@@ -41,13 +39,7 @@ def ring_flap(energy_fn: EnergyFn, topology: Topology) -> Sampler[State, MoveInf
     ----------
     Corner flapping: Goto and Osawa, J. Am. Chem. Soc. 111, 8950 (1989), who minimise after it.
     """
-    moves = find_flaps(topology)
-
-    def propose(positions: Tensor, generator: Generator) -> Proposal:
-        chosen = choose(moves.molecule, topology, positions, generator)
-        return Proposal(reflect(positions, topology, moves, chosen), chosen)
-
-    return metropolis(energy_fn, topology, propose)
+    return reflected(energy_fn, topology, find_flaps(topology))
 
 
 def find_flaps(topology: Topology) -> Reflections:

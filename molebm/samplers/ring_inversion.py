@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Generator, Tensor
-
 from molebm.forcefield.energy import EnergyFn
 from molebm.samplers.bond_graph import SINGLE, Graph, bond_graph, smallest_rings
-from molebm.samplers.metropolis import MoveInfo, Proposal, choose, metropolis
+from molebm.samplers.metropolis import MoveInfo
 from molebm.samplers.ring_reflections import (
     Reflection,
     Reflections,
@@ -15,7 +13,7 @@ from molebm.samplers.ring_reflections import (
     frame_of_bond,
     hanging,
     mean_plane,
-    reflect,
+    reflected,
     tabulate,
 )
 from molebm.samplers.sampler import Sampler, State
@@ -38,13 +36,7 @@ def ring_inversion(energy_fn: EnergyFn, topology: Topology) -> Sampler[State, Mo
     ----------
     The mean plane: Cremer and Pople, J. Am. Chem. Soc. 97, 1354 (1975).
     """
-    moves = find_inversions(topology)
-
-    def propose(positions: Tensor, generator: Generator) -> Proposal:
-        chosen = choose(moves.molecule, topology, positions, generator)
-        return Proposal(reflect(positions, topology, moves, chosen), chosen)
-
-    return metropolis(energy_fn, topology, propose)
+    return reflected(energy_fn, topology, find_inversions(topology))
 
 
 def find_inversions(topology: Topology) -> Reflections:

@@ -18,10 +18,13 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from molebm.forcefield.energy import EnergyFn
 from molebm.forcefield.geometry import cross, norm
 from molebm.samplers.bond_graph import Graph, atoms_within_molecules, reachable
+from molebm.samplers.metropolis import MoveInfo, Proposal, choose, metropolis
+from molebm.samplers.sampler import Sampler, State
 from molebm.topology import Topology
 
 Weights = list[list[float]]
@@ -73,6 +76,16 @@ def tabulate(topology: Topology, moves: Sequence[Reflection]) -> Reflections:
     of_row = torch.tensor([molecule[move.ring[0]] for move in moves], dtype=torch.int64)
     tables = (of_row, ring, plane, mirrored, frames, body, within)
     return Reflections(*(table.to(topology.device) for table in tables))
+
+
+def reflected(energy_fn: EnergyFn, topology: Topology, moves: Reflections) -> Sampler[State, MoveInfo]:
+    """Make one random reflection in each conformer a step, with a Metropolis test."""
+
+    def propose(positions: Tensor, generator: Generator) -> Proposal:
+        chosen = choose(moves.molecule, topology, positions, generator)
+        return Proposal(reflect(positions, topology, moves, chosen), chosen)
+
+    return metropolis(energy_fn, topology, propose)
 
 
 def reflect(positions: Tensor, topology: Topology, moves: Reflections, chosen: Tensor) -> Tensor:
