@@ -1,6 +1,7 @@
-"""Scripts in workflows/benchmarks import each other by their plain names, as where they are run."""
+"""Scripts in workflows/benchmarks import each other by their plain names, as where they are run; so do these tests."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "workflows" / "benchmarks"))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parents[1] / "workflows" / "benchmarks"), str(HERE)]

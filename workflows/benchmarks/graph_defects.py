@@ -1,4 +1,4 @@
-"""Defects of what a structure declares: the hand of its centres, the orders of its bonds, its hydrogens."""
+"""Defects of the graph that a structure declares: the orders of its bonds, and its hydrogens."""
 
 from __future__ import annotations
 
@@ -6,55 +6,21 @@ from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from rigid_moves import Defect, any_one, beyond, turned, unit, with_positions
+from rigid_moves import Defect, any_one
 
 from molebm.chem.stereo import declared_centres
 
 _SATURATED: Final = Chem.HybridizationType.SP3
-_ELEMENTS: Final = {6, 7, 8}  # of the bonds whose order is changed
-
-
-def inverted_centre(mol: Chem.Mol, severity: float, generator: np.random.Generator) -> Defect | None:
-    """Exchange two substituents of a declared centre and keep its tag; the severity has no meaning.
-
-    Half a turn about the bisector of two substituents reflects their directions into each other and leaves each
-    as it is, its own centres too, so that no other hand changes. None where three substituents are in rings, or
-    the inverted molecule is the same.
-    """
-    x = mol.GetConformer().GetPositions()
-    places = []
-    for (centre, *_), _ in declared_centres(mol):
-        free = [
-            beyond(mol, [centre], b.GetOtherAtomIdx(centre))
-            for b in mol.GetAtomWithIdx(centre).GetBonds()
-            if not b.IsInRing()
-        ]
-        if len(free) >= 2 and _matters(mol, [centre]):
-            places.append((centre, sorted(free, key=len)[:2]))
-    if (place := any_one(places, generator)) is None:
-        return None
-    centre, sides = place
-    first, second = (
-        next(a.GetIdx() for a in mol.GetAtomWithIdx(centre).GetNeighbors() if a.GetIdx() in side) for side in sides
-    )
-    bisector = unit(x[first] - x[centre]) + unit(x[second] - x[centre])
-    moved = turned(x, [*sides[0], *sides[1]], x[centre], bisector, 180)
-    return Defect(with_positions(mol, moved), (centre,))
-
-
-def mirror_image(mol: Chem.Mol, severity: float, generator: np.random.Generator) -> Defect | None:
-    """Reflect the whole molecule and keep its tags; None for a molecule that is its own image. No severity."""
-    centres = [centre for (centre, *_), _ in declared_centres(mol)]
-    if not centres or not _matters(mol, centres):
-        return None
-    return Defect(with_positions(mol, mol.GetConformer().GetPositions() * [-1, 1, 1]), tuple(centres))
+_ELEMENTS: Final = {6, 7, 8}  # of the atoms whose bonds and hydrogens are changed
+N_DIRECTIONS: Final = 64  # tried for a hydrogen
+EXTRA_BOND: Final = 1.09  # Å
 
 
 def wrong_bond_order(mol: Chem.Mol, order: float, generator: np.random.Generator) -> Defect | None:
     """Declare a single bond double (severity 1) or a double bond single (-1); the atoms that stay do not move.
 
-    For a double bond one hydrogen goes from each end, for a single bond one is placed by geometry at each. Bonds are
-    of C with C, N or O, neutral, and not aromatic.
+    For a double bond one hydrogen goes from each end, for a single bond one is placed by geometry at each, unless the
+    molecule has none. Bonds are of C with C, N or O, neutral, and not aromatic.
     """
     places = [b for b in mol.GetBonds() if (_can_be_double(b) if order > 0 else _is_double(b))]
     if (bond := any_one(places, generator)) is None:
@@ -65,20 +31,26 @@ def wrong_bond_order(mol: Chem.Mol, order: float, generator: np.random.Generator
     changed.SetStereo(Chem.BondStereo.STEREONONE)
     changed.SetBondType(Chem.BondType.DOUBLE if order > 0 else Chem.BondType.SINGLE)
     for end in ends:
-        edited.GetAtomWithIdx(end).SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+        atom = edited.GetAtomWithIdx(end)
+        atom.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)
+        atom.SetNoImplicit(False)
+        atom.SetNumExplicitHs(0)
     if order > 0:
-        return _without(edited, [_hydrogens(mol.GetAtomWithIdx(end))[0] for end in ends], ends)
-    for end in ends:
-        edited.GetAtomWithIdx(end).SetNoImplicit(False)
+        return _without(edited, [h for end in ends for h in _hydrogens(mol.GetAtomWithIdx(end))[:1]], ends)
     Chem.SanitizeMol(edited)
+    if not any(_hydrogens(atom) for atom in mol.GetAtoms()):
+        return Defect(edited.GetMol(), ends)
     return Defect(Chem.AddHs(edited.GetMol(), addCoords=True, onlyOnAtoms=ends), ends)
 
 
 def missing_hydrogen(mol: Chem.Mol, number: float, generator: np.random.Generator) -> Defect | None:
     """Remove so many hydrogens; their atoms keep charge and valence, as a reader of the written file sees them.
 
-    Those of declared centres and double bonds stay, since tags are written in terms of neighbours.
+    Those of declared centres and double bonds stay, since tags are written in terms of neighbours. None where
+    hydrogens are missing already.
     """
+    if any(atom.GetTotalNumHs() for atom in mol.GetAtoms()):
+        return None
     kept = {a for b in mol.GetBonds() for a in b.GetStereoAtoms()}
     kept |= {h for (centre, *_), _ in declared_centres(mol) for h in _hydrogens(mol.GetAtomWithIdx(centre))}
     places = [h for a in mol.GetAtoms() if a.GetAtomicNum() > 1 for h in _hydrogens(a) if h not in kept]
@@ -92,24 +64,42 @@ def missing_hydrogen(mol: Chem.Mol, number: float, generator: np.random.Generato
     return _without(edited, gone, bearers)
 
 
+def extra_hydrogen(mol: Chem.Mol, number: float, generator: np.random.Generator) -> Defect | None:
+    """Bind so many more hydrogens to neutral C, N or O, which then have a valence too many.
+
+    Each is on its own atom, where there is most room about it. The molecule that is returned is not sanitised, as no
+    program that checks valences will.
+    """
+    places = [
+        a.GetIdx()
+        for a in mol.GetAtoms()
+        if a.GetAtomicNum() in _ELEMENTS and not a.GetFormalCharge() and not a.GetIsAromatic()
+    ]
+    if number < 1 or len(places) < number:
+        return None
+    bearers = [int(i) for i in generator.choice(places, size=int(number), replace=False)]
+    edited = Chem.RWMol(mol)
+    for bearer in bearers:
+        x = edited.GetConformer().GetPositions()
+        directions = generator.normal(size=(N_DIRECTIONS, 3))
+        sites = x[bearer] + EXTRA_BOND * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+        others = np.delete(x, bearer, axis=0)
+        room = np.linalg.norm(sites[:, None] - others[None], axis=2).min(axis=1, initial=np.inf)
+        new = edited.AddAtom(Chem.Atom(1))
+        edited.AddBond(bearer, new, Chem.BondType.SINGLE)
+        edited.GetConformer().SetAtomPosition(new, sites[int(room.argmax())])
+        edited.GetAtomWithIdx(new).SetNoImplicit(True)
+    edited.UpdatePropertyCache(strict=False)
+    Chem.FastFindRings(edited)
+    return Defect(edited.GetMol(), (*bearers, *range(mol.GetNumAtoms(), edited.GetNumAtoms())))
+
+
 def _without(edited: Chem.RWMol, gone: list[int], atoms: tuple[int, ...] | list[int]) -> Defect:
     """Remove atoms, and number those that the defect is about as they are then."""
     for atom in sorted(gone, reverse=True):
         edited.RemoveAtom(atom)
     Chem.SanitizeMol(edited)
     return Defect(edited.GetMol(), tuple(atom - sum(lost < atom for lost in gone) for atom in atoms))
-
-
-def _matters(mol: Chem.Mol, centres: list[int]) -> bool:
-    """Tell whether the molecule is another one with these centres inverted."""
-    other = Chem.Mol(mol)
-    for centre in centres:
-        other.GetAtomWithIdx(centre).InvertChirality()
-    return _canonical(other) != _canonical(mol)
-
-
-def _canonical(mol: Chem.Mol) -> str:
-    return Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(mol)))  # read again, for tags that do not matter
 
 
 def _hydrogens(atom: Chem.Atom) -> list[int]:
@@ -124,7 +114,7 @@ def _neutral_ends(bond: Chem.Bond) -> bool:
 
 def _can_be_double(bond: Chem.Bond) -> bool:
     ends = (bond.GetBeginAtom(), bond.GetEndAtom())
-    saturated = all(atom.GetHybridization() == _SATURATED and _hydrogens(atom) for atom in ends)
+    saturated = all(atom.GetHybridization() == _SATURATED and atom.GetTotalNumHs(True) for atom in ends)
     return bond.GetBondType() == Chem.BondType.SINGLE and saturated and _neutral_ends(bond)
 
 

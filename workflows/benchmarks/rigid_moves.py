@@ -41,6 +41,11 @@ def directed_bonds(mol: Chem.Mol) -> list[tuple[int, int]]:
     return pairs + [pair[::-1] for pair in pairs]
 
 
+def is_heavy(mol: Chem.Mol, *atoms: int) -> bool:
+    """Tell whether none of the atoms is a hydrogen."""
+    return all(mol.GetAtomWithIdx(i).GetAtomicNum() > 1 for i in atoms)
+
+
 def beyond(mol: Chem.Mol, stay: Iterable[int], start: int) -> list[int]:
     """Return the atoms that are reached from one atom, itself among them, without passing those that stay."""
     found, ahead = {start}, [start]

@@ -13,11 +13,11 @@ from rigid_moves import Array, Defect, any_one, beyond, directed_bonds, torsion_
 STAGGERED: Final = (40.0, 90.0)  # degrees, torsions that are turned to 0
 TRANS: Final = 150.0  # degrees; a peptide bond with a larger torsion is trans
 CONTACT_BONDS: Final = 4  # atoms at least so many bonds apart can be in contact
+CONTACT_LIMITS: Final = (1.5, 2.2, 2.6)  # Å, between which contacts are
 
 _SECONDARY_AMIDE: Final = Chem.MolFromSmarts("[#6]-[CX3](=[OX1])-!@[NX3;H1;+0]-[#6]")
 _SATURATED: Final = Chem.HybridizationType.SP3
-_DONORS: Final = {7, 8, 16}  # elements whose hydrogens may form hydrogen bonds
-_ACCEPTORS: Final = {7, 8, 9, 16}
+_POLAR: Final = {7, 8, 9, 16}  # elements between which a hydrogen may form a hydrogen bond
 
 
 def cis_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
@@ -31,7 +31,7 @@ def cis_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defec
 def eclipsed_torsion(mol: Chem.Mol, fraction: float, generator: np.random.Generator) -> Defect | None:
     """Turn two saturated carbons, staggered and not in one ring, by a fraction of the way to eclipsed.
 
-    The torsion that ends at 0 (at a fraction of 1) is one of those that start gauche.
+    The torsion that ends at 0 (at a fraction of 1) is one of those that start gauche, of atoms that are there.
     """
     x = mol.GetConformer().GetPositions()
     places = []
@@ -41,20 +41,35 @@ def eclipsed_torsion(mol: Chem.Mol, fraction: float, generator: np.random.Genera
             after = [a.GetIdx() for a in mol.GetAtomWithIdx(k).GetNeighbors() if a.GetIdx() != j]
             torsions = [(i, j, k, m) for i in before for m in after]
             angles = [abs(torsion_degrees(x, *t)) for t in torsions]
-            if min(angles) >= STAGGERED[0]:
+            if min(angles, default=0) >= STAGGERED[0]:
                 places += [t for t, angle in zip(torsions, angles, strict=True) if angle <= STAGGERED[1]]
     torsion = any_one(places, generator)
     return None if torsion is None else _twisted(mol, torsion, -fraction * torsion_degrees(x, *torsion))
 
 
-def close_contact(mol: Chem.Mol, ratio: float, generator: np.random.Generator) -> Defect | None:
-    """Turn about one single bond until two atoms are at a ratio of the sum of their van der Waals radii.
+def twisted_double_bond(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Turn a double bond of C with C or N, outside rings, by so many degrees."""
+    places = []
+    for j, k in directed_bonds(mol):
+        ends, kind = [mol.GetAtomWithIdx(i) for i in (j, k)], mol.GetBondBetweenAtoms(j, k).GetBondType()
+        if j < k and kind == Chem.BondType.DOUBLE and {a.GetAtomicNum() for a in ends} in ({6}, {6, 7}):
+            before, after = ([a.GetIdx() for a in end.GetNeighbors() if a.GetIdx() not in (j, k)] for end in ends)
+            if before and after and all(a.GetHybridization() == Chem.HybridizationType.SP2 for a in ends):
+                places.append((before[0], j, k, after[0]))
+    torsion = any_one(places, generator)
+    return None if torsion is None else _twisted(mol, torsion, by)
 
-    They are the first that come so near, of those four bonds apart or more that form no hydrogen bond, so no other
-    such pair is nearer. One end of the bond is saturated, and nothing else changes.
+
+def close_contact(mol: Chem.Mol, at_least: float, generator: np.random.Generator) -> Defect | None:
+    """Turn about one single bond until two heavy atoms are nearer than they should be.
+
+    The distance is chosen from at least so many Å to the next of `CONTACT_LIMITS`. The two are the first that come
+    so near, of those four bonds apart or more that form no hydrogen bond, so no other such pair is nearer. One end
+    of the bond is saturated, and nothing else changes.
     """
     x = mol.GetConformer().GetPositions()
-    limits = ratio * _contact_distances(mol)
+    distance = generator.uniform(at_least, min(limit for limit in CONTACT_LIMITS if limit > at_least))
+    limits = distance * _can_be_in_contact(mol)
     places = [pair for pair in directed_bonds(mol) if pair[0] < pair[1] and _is_rotor(mol, *pair)]
     for j, k in generator.permutation(np.array(places, dtype=int).reshape(-1, 2)).tolist():
         side = beyond(mol, [j], k)
@@ -101,23 +116,18 @@ def _turns_to_contact(
     return turns if np.isfinite(turns).any() and (distances > limits).all() else None
 
 
-def _contact_distances(mol: Chem.Mol) -> Array:
-    """Sum of van der Waals radii of each pair that can be in contact, (N, N) Å, and 0 for other pairs."""
-    table = Chem.GetPeriodicTable()
-    radii = np.array([table.GetRvdw(a.GetAtomicNum()) for a in mol.GetAtoms()])
-    donated = np.array([_is_donated(a) for a in mol.GetAtoms()])
-    acceptor = np.array([a.GetAtomicNum() in _ACCEPTORS for a in mol.GetAtoms()])
-    hydrogen_bonds: NDArray[np.bool_] = np.outer(donated, acceptor)
-    possible = (Chem.GetDistanceMatrix(mol) >= CONTACT_BONDS) & ~(hydrogen_bonds | hydrogen_bonds.T)
-    return np.where(possible, radii[:, None] + radii, 0.0)
-
-
-def _is_donated(atom: Chem.Atom) -> bool:
-    return atom.GetAtomicNum() == 1 and any(near.GetAtomicNum() in _DONORS for near in atom.GetNeighbors())
+def _can_be_in_contact(mol: Chem.Mol) -> NDArray[np.bool_]:
+    """Tell of each pair whether it is of heavy atoms so many bonds apart that form no hydrogen bond, (N, N)."""
+    heavy = np.array([a.GetAtomicNum() > 1 for a in mol.GetAtoms()])
+    polar = np.array([a.GetAtomicNum() in _POLAR for a in mol.GetAtoms()])
+    donor = polar & np.array([a.GetTotalNumHs(True) > 0 for a in mol.GetAtoms()])
+    hydrogen_bonds = np.outer(donor, polar)
+    far = Chem.GetDistanceMatrix(mol) >= CONTACT_BONDS
+    return far & np.outer(heavy, heavy) & ~(hydrogen_bonds | hydrogen_bonds.T)
 
 
 def _saturated_carbon(atom: Chem.Atom) -> bool:
-    return atom.GetAtomicNum() == 6 and atom.GetDegree() == 4
+    return atom.GetAtomicNum() == 6 and atom.GetTotalDegree() == 4
 
 
 def _is_rotor(mol: Chem.Mol, j: int, k: int) -> bool:
