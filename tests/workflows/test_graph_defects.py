@@ -97,6 +97,13 @@ def test_order_changes_without_hydrogens_too():
     assert coordinates(defect.mol) == pytest.approx(coordinates(mol))
 
 
+def test_hydrogen_of_an_aromatic_nitrogen_can_be_missing():
+    mol = embedded("c1cc[nH]c1")
+    found = [missing_hydrogen(mol, 1, rng(seed)) for seed in range(20)]
+    assert {defect.mol.GetAtomWithIdx(defect.atoms[0]).GetSymbol() for defect in found} == {"C", "N"}
+    assert {Chem.MolToSmiles(Chem.RemoveHs(defect.mol)) for defect in found} == {"c1cc[nH]c1"}
+
+
 def test_hydrogen_is_missing_once_at_most():
     assert missing_hydrogen(missing_hydrogen(embedded("CCO"), 1, rng()).mol, 1, rng()) is None
 

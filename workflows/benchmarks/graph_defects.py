@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import numpy as np
@@ -20,7 +21,7 @@ def wrong_bond_order(mol: Chem.Mol, order: float, generator: np.random.Generator
     """Declare a single bond double (severity 1) or a double bond single (-1); the atoms that stay do not move.
 
     For a double bond one hydrogen goes from each end, for a single bond one is placed by geometry at each, unless the
-    molecule has none. Bonds are of C with C, N or O, neutral, and not aromatic.
+    molecule has none. Bonds are of C with C, N or O, neutral, and not on aromatic rings.
     """
     places = [b for b in mol.GetBonds() if (_can_be_double(b) if order > 0 else _is_double(b))]
     if (bond := any_one(places, generator)) is None:
@@ -57,10 +58,14 @@ def missing_hydrogen(mol: Chem.Mol, number: float, generator: np.random.Generato
     if number < 1 or len(places) < number:
         return None
     gone = [int(h) for h in generator.choice(places, size=int(number), replace=False)]
-    bearers = sorted({mol.GetAtomWithIdx(h).GetNeighbors()[0].GetIdx() for h in gone})
+    lost = Counter(mol.GetAtomWithIdx(h).GetNeighbors()[0].GetIdx() for h in gone)
+    bearers = sorted(lost)
     edited = Chem.RWMol(mol)
     for bearer in bearers:
-        edited.GetAtomWithIdx(bearer).SetNoImplicit(False)
+        atom = edited.GetAtomWithIdx(bearer)
+        atom.SetNoImplicit(False)
+        if atom.GetIsAromatic():  # that a nitrogen bears one does not follow from its bonds
+            atom.SetNumExplicitHs(lost[bearer])
     return _without(edited, gone, bearers)
 
 
@@ -119,4 +124,5 @@ def _can_be_double(bond: Chem.Bond) -> bool:
 
 
 def _is_double(bond: Chem.Bond) -> bool:
-    return bond.GetBondType() == Chem.BondType.DOUBLE and not bond.GetIsAromatic() and _neutral_ends(bond)
+    in_aromatic_ring = bond.GetBeginAtom().GetIsAromatic() or bond.GetEndAtom().GetIsAromatic()
+    return bond.GetBondType() == Chem.BondType.DOUBLE and not in_aromatic_ring and _neutral_ends(bond)

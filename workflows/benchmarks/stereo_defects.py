@@ -61,7 +61,7 @@ def _free_arms(mol: Chem.Mol, x: Array, centre: int) -> list[tuple[Array, list[i
     ]
     free = [(direction, beyond(mol, [centre], near)) for direction, near, in_ring in arms if not in_ring]
     if len(arms) == 3:
-        free.append((-unit(sum(direction for direction, *_ in arms)), []))
+        free.append((-unit(np.sum([direction for direction, *_ in arms], axis=0)), []))
     return free
 
 

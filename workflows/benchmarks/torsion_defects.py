@@ -69,7 +69,7 @@ def close_contact(mol: Chem.Mol, at_least: float, generator: np.random.Generator
     """
     x = mol.GetConformer().GetPositions()
     distance = generator.uniform(at_least, min(limit for limit in CONTACT_LIMITS if limit > at_least))
-    limits = distance * _can_be_in_contact(mol)
+    limits = np.where(_can_be_in_contact(mol), distance, 0.0)
     places = [pair for pair in directed_bonds(mol) if pair[0] < pair[1] and _is_rotor(mol, *pair)]
     for j, k in generator.permutation(np.array(places, dtype=int).reshape(-1, 2)).tolist():
         side = beyond(mol, [j], k)
