@@ -21,7 +21,8 @@ typedef void (*Evaluate)(const void *system, int64_t molecule, const float *x, f
 typedef struct {
     float force_tolerance, max_displacement;
     int64_t max_steps, history;
-    double seconds; /* allowed */
+    double seconds;      /* allowed */
+    const float *tether; /* (N,) kcal/mol/Å², of each atom to where its conformer began; infinite to hold it; or NULL */
 } DescentSettings;
 
 typedef struct {
@@ -68,6 +69,24 @@ INLINE void lane_add(float *a, const float *b, const float *factor, int64_t rows
         for (int l = 0; l < LANES; l++) a[r * LANES + l] += f[l] * b[r * LANES + l];
 }
 
+/* Add springs that draw atoms back to where they were. An infinite one has no energy: its atom feels no force. */
+INLINE void add_tethers(const float *tether, const float *anchor, const float *x, int64_t atoms, int dims,
+                        float *gradient, double *energy) {
+    float drawn[LANES] = {0};
+    for (int64_t atom = 0; atom < atoms; atom++) {
+        int held = isinf(tether[atom]);
+        float k = held ? 0 : tether[atom];
+        for (int64_t r = atom * dims * LANES; r < (atom + 1) * dims * LANES; r += LANES)
+            EACH_LANE
+            for (int l = 0; l < LANES; l++) {
+                float away = x[r + l] - anchor[r + l];
+                drawn[l] += 0.5f * k * away * away;
+                gradient[r + l] = held ? 0 : gradient[r + l] + k * away;
+            }
+    }
+    flush(drawn, energy);
+}
+
 /* Multiply the forces by the inverse Hessian that the pairs describe: the two-loop recursion. */
 INLINE void quasi_newton(const float *gradient, const float *steps, const float *changes, const float *weights,
                          int64_t history, int64_t newest, const float *scale, int64_t rows, float *direction) {
@@ -94,7 +113,7 @@ INLINE void quasi_newton(const float *gradient, const float *steps, const float 
 }
 
 static size_t descent_floats(int64_t atoms, int dims, int64_t history) {
-    return (size_t)LANES * (size_t)((5 + 2 * history) * atoms * dims + history);
+    return (size_t)LANES * (size_t)((6 + 2 * history) * atoms * dims + history);
 }
 
 /* Minimise the C conformers of one molecule. */
@@ -103,7 +122,8 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
     int64_t rows = e.atoms * e.dims, history = s->history, next = 0;
     float *x = work, *gradient = x + rows * LANES, *trial = gradient + rows * LANES;
     float *new_gradient = trial + rows * LANES, *direction = new_gradient + rows * LANES;
-    float *steps = direction + rows * LANES, *changes = steps + history * rows * LANES;
+    float *anchor = direction + rows * LANES;
+    float *steps = anchor + rows * LANES, *changes = steps + history * rows * LANES;
     float *weights = changes + history * rows * LANES;
     int64_t job[LANES], taken[LANES], column[LANES] = {0};
     float fraction[LANES], scale[LANES], max_force[LANES] = {0};
@@ -126,6 +146,7 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
                 for (int64_t r = 0; r < rows; r++) {
                     int64_t atom = r / e.dims, axis = r % e.dims;
                     x[r * LANES + l] = out->positions[(axis * e.n_atoms + e.first + atom) * e.C + job[l]];
+                    anchor[r * LANES + l] = x[r * LANES + l];
                     gradient[r * LANES + l] = 0;
                 }
                 for (int64_t slot = 0; slot < history; slot++) {
@@ -157,6 +178,7 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
                 trial[r * LANES + l] = x[r * LANES + l] + length[l] * direction[r * LANES + l];
         double found[LANES] = {0};
         evaluate(system, e.molecule, trial, new_gradient, found);
+        if (s->tether) add_tethers(s->tether + e.first, anchor, trial, e.atoms, e.dims, new_gradient, found);
 
         float forces[LANES], accepted[LANES];
         largest_force(new_gradient, e.atoms, e.dims, forces, total);

@@ -7,7 +7,7 @@
 #include "rotors.h"
 #include "terms.h"
 
-#define VERSION 3 /* of what native.py calls; it refuses another */
+#define VERSION 4 /* of what native.py calls; it refuses another */
 
 typedef struct {
     const Topology *topology;

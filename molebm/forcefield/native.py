@@ -25,7 +25,7 @@ from molebm.forcefield.parameters import COLUMNS, Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
-_VERSION: Final = 3  # of the structures and calls below, as in native.c
+_VERSION: Final = 4  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
 _ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
 _READ: Final = (  # the parameters that the C code reads, in its order; and then the derived pair_charge

@@ -26,7 +26,7 @@ class Descent(NamedTuple):
     """Where descents ended."""
 
     positions: Tensor  # (D, N, C) Å, in as many dimensions as they began
-    energy: Tensor  # (G, C) kcal/mol
+    energy: Tensor  # (G, C) kcal/mol, with that of the tethers
     max_force: Tensor  # (G, C) kcal/mol/Å, of the largest force on an atom; NaN where the start is not finite
     steps: Tensor  # (G, C) int64, evaluations after the first
 
@@ -39,7 +39,7 @@ class DescentSettings(NamedTuple):
     max_displacement: float = 0.2  # Å
     history: int = 8
     seconds: float = _FOREVER  # allowed
-
+    tether: Tensor | None = None  # (N,) kcal/mol/Å², of each atom to where it began; infinite to hold it
 
 class _Settings(ctypes.Structure):
     _fields_ = [
@@ -48,6 +48,7 @@ class _Settings(ctypes.Structure):
         ("max_steps", ctypes.c_int64),
         ("history", ctypes.c_int64),
         ("seconds", ctypes.c_double),
+        ("tether", ctypes.c_void_p),
     ]
 
 
@@ -215,6 +216,7 @@ def as_settings(settings: DescentSettings) -> ctypes.Structure:
         settings.max_steps,
         settings.history,
         min(settings.seconds, _FOREVER) if math.isfinite(settings.seconds) else _FOREVER,
+        None if settings.tether is None else settings.tether.data_ptr(),
     )
 
 
