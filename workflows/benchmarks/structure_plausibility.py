@@ -1,0 +1,195 @@
+"""How well scores of structures tell defects from good ones, and where they are: molebm and its peers.
+
+    python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --cache FOLDER/scores
+    python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --methods z --methods mmff
+
+The files hold good structures, as ligands in crystals. A random half of them calibrates, and gives the statistics of
+the z-score; of the other half all kinds of `defect_kinds` are made. All are scored in one run, as they are in memory:
+with the stereo that their coordinates had before. What PoseBusters and MMFF94 say is kept with --cache.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import click
+import numpy as np
+import torch
+from defect_kinds import KINDS, made
+from environment_statistics import statistics_of
+from plausibility_peers import (
+    ALL_STEPS,
+    cached_scores,
+    environment_z_scores,
+    mmff_strain,
+    posebusters_failures,
+    posebusters_name,
+)
+from plausibility_tables import (
+    Case,
+    Scores,
+    alarm_table,
+    auroc_table,
+    detail_table,
+    discovery_table,
+    mean_auroc,
+    scores_of,
+)
+from rdkit import Chem, rdBase
+from rdkit import __version__ as rdkit_version
+from structure_scores import StructureScore, score_structures
+
+from molebm.chem.reading import read_molecules
+
+METHODS: Final = ("molebm", "posebusters", "mmff", "z")
+POSEBUSTERS, MMFF, Z_SCORE = "PoseBusters", "MMFF94 strain", "z-score"
+
+
+class Parent(NamedTuple):
+    """A good structure, and the file that it is from."""
+
+    mol: Chem.Mol
+    source: str
+
+
+class Structures(NamedTuple):
+    """All that is scored."""
+
+    calibration: list[Parent]
+    clean: list[Parent]
+    cases: list[Case]
+    defects: list[Chem.Mol]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--seed", default=0, show_default=True, help="Of the halves, and of the places of the defects.")
+@click.option("--parents", type=int, help="At most so many structures to make defects of; default: the half of all.")
+@click.option("--methods", multiple=True, default=METHODS, show_default=True, type=click.Choice(METHODS))
+@click.option("--posebusters", "n_busted", default=60, show_default=True, help="Parents that PoseBusters scores.")
+@click.option("--processes", default=2, show_default=True, help="That PoseBusters runs in.")
+@click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder for the scores of peers.")
+def main(
+    files: Sequence[Path],
+    seed: int,
+    parents: int | None,
+    methods: Sequence[str],
+    n_busted: int,
+    processes: int,
+    cache: Path | None,
+) -> None:
+    """Print tables in Markdown of how defects of the structures in FILES are told from the structures."""
+    torch.set_num_threads(1)
+    structures = _structures(files, seed, parents)
+    scores: dict[str, Scores] = {}
+    tables = []
+    if "molebm" in methods:
+        calibration, clean, defects = _molebm(structures)
+        scores["molebm"] = scores_of([each.score for each in clean], [each.score for each in defects])
+        tables = _tables_of_molebm(structures, calibration, clean, defects, scores["molebm"], seed)
+    if "posebusters" in methods:
+        scores[POSEBUSTERS] = _posebusters(structures, n_busted, processes, cache)
+    if "mmff" in methods:
+        name = f"mmff94-rdkit-{rdkit_version}-{ALL_STEPS}"
+        scores[MMFF] = scores_of(
+            list(cached_scores(name, mmff_strain, [parent.mol for parent in structures.clean], cache)),
+            list(cached_scores(name, mmff_strain, structures.defects, cache)),
+        )
+    if "z" in methods:
+        scores[Z_SCORE] = _z_scores(structures)
+    counted = POSEBUSTERS if POSEBUSTERS in scores else None
+    click.echo("\n## AUROC (95 % interval)\n\n" + auroc_table(scores, structures.cases, counted, seed))
+    for heading, text in tables:
+        click.echo(f"\n## {heading}\n\n{text}")
+
+
+def _structures(files: Sequence[Path], seed: int, at_most: int | None) -> Structures:
+    """Read the parents, choose the halves, and make the defects."""
+    found, n_repeated, n_unread = {}, 0, 0
+    for path in files:
+        for record in read_molecules(path):
+            if record.mol is None:
+                n_unread += 1
+                continue
+            smiles = Chem.MolToSmiles(Chem.RemoveAllHs(record.mol))
+            n_repeated += smiles in found
+            found.setdefault(smiles, Parent(record.mol, path.name))
+    generator = np.random.default_rng(seed)
+    order = [list(found.values())[i] for i in generator.permutation(len(found))]
+    half = len(order) // 2
+    clean = order[half:][:at_most]
+    cases, defects = [], []
+    for place, parent in enumerate(clean):
+        for kind in KINDS:
+            for severity in kind.severities:
+                with rdBase.BlockLogs():
+                    defect = made(kind, severity, parent.mol, (seed, place))
+                if defect is not None:
+                    cases.append(Case(place, kind.name, severity, defect.atoms))
+                    defects.append(defect.mol)
+    click.echo(
+        f"{len(found)} structures ({n_unread} more not read, {n_repeated} repeated): {half} calibrate, and of "
+        f"{len(clean)} others {len(defects)} defects are made"
+    )
+    return Structures(order[:half], clean, cases, defects)
+
+
+def _molebm(structures: Structures) -> tuple[list[StructureScore], list[StructureScore], list[StructureScore]]:
+    """Score the calibration half, the parents and the defects in one go."""
+    good = [parent.mol for parent in (*structures.calibration, *structures.clean)]
+    found = score_structures([*good, *structures.defects])
+    half = len(structures.calibration)
+    return found[:half], found[half : len(good)], found[len(good) :]
+
+
+def _tables_of_molebm(
+    structures: Structures,
+    calibration: list[StructureScore],
+    clean: list[StructureScore],
+    defects: list[StructureScore],
+    scores: Scores,
+    seed: int,
+) -> list[tuple[str, str]]:
+    sources = [parent.source for parent in structures.clean]
+    good = np.array([each.score for each in (*calibration, *clean) if each.scored])
+    wrong = scores.defects[[clean[case.parent].scored for case in structures.cases]]
+    return [
+        ("molebm: flagged, located, rising with severity", detail_table(clean, defects, structures.cases)),
+        ("molebm: false alarms", alarm_table(calibration, clean, sources)),
+        ("molebm: false discoveries (Benjamini-Hochberg)", discovery_table(good, wrong, seed)),
+    ]
+
+
+def _posebusters(structures: Structures, n_parents: int, processes: int, cache: Path | None) -> Scores:
+    """Score some parents and what is made of them; the others have no score."""
+    chosen = range(min(n_parents, len(structures.clean)))  # the parents are in random order
+    clean = np.full(len(structures.clean), np.nan)
+    defects = np.full(len(structures.defects), np.nan)
+    places = [i for i, case in enumerate(structures.cases) if case.parent in chosen]
+    mols = [structures.clean[i].mol for i in chosen] + [structures.defects[i] for i in places]
+    found = []
+    for score in cached_scores(posebusters_name(), posebusters_failures, mols, cache, processes=processes):
+        found.append(score)
+        if len(found) % 100 == 0:
+            print(f"PoseBusters: {len(found)} of {len(mols)}", file=sys.stderr, flush=True)
+    clean[: len(chosen)] = found[: len(chosen)]
+    defects[places] = found[len(chosen) :]
+    return scores_of(clean, defects)
+
+
+def _z_scores(structures: Structures) -> Scores:
+    """Learn from the calibration half, and keep the way to one number that tells the defects best."""
+    statistics = statistics_of(parent.mol for parent in structures.calibration)
+    clean = environment_z_scores([parent.mol for parent in structures.clean], statistics)
+    defects = environment_z_scores(structures.defects, statistics)
+    variants = {name: scores_of(clean[name], defects[name]) for name in clean}
+    means = {name: mean_auroc(scores, structures.cases) for name, scores in variants.items()}
+    click.echo("mean AUROC of the z-score by: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
+    return variants[max(means, key=means.__getitem__)]
+
+
+if __name__ == "__main__":
+    main()
