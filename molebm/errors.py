@@ -3,6 +3,10 @@
 Every message names the item that failed and says what to do about it.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 
 class MolebmError(Exception):
     """Base of all errors that molebm raises on purpose."""
@@ -10,6 +14,26 @@ class MolebmError(Exception):
 
 class MoleculeError(MolebmError, ValueError):
     """One molecule cannot be used: unparsable, empty, disconnected, outside the elements known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What no molecule has, and where; the words name atoms as N7, counting from 0."""
+
+    words: str
+    atoms: tuple[int, ...]
+
+
+class GraphError(MoleculeError):
+    """The record was read, but no molecule has such atoms and bonds.
+
+    A valence is exceeded, aromatic bonds have no Kekulé structure, electrons are unpaired or there are several
+    fragments. The message tells of the first fault and its cure, `faults` of all.
+    """
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class ForceFieldParameterError(MoleculeError):

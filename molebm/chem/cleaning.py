@@ -6,7 +6,8 @@ from typing import Final
 
 from rdkit import Chem
 
-from molebm.errors import MoleculeError
+from molebm.chem.sanity import fragments, unpaired_electrons
+from molebm.errors import GraphError, MoleculeError
 from molebm.topology import ELEMENTS
 
 _BOND_TYPES: Final = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC)
@@ -18,8 +19,10 @@ def check_molecule(mol: Chem.Mol) -> None:
     Raises
     ------
     MoleculeError
-        If the molecule is empty, in several fragments, or has dummy atoms, queries, elements or
-        bond types that are not known, or radicals. The message names the first, counting from 0.
+        If the molecule is empty or has dummy atoms, queries, elements or bond types that are not known. The
+        message names the first, counting from 0.
+    GraphError
+        If all are known, but electrons are unpaired, or there are several fragments.
     """
     if mol.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms; give a structure with at least one")
@@ -27,11 +30,16 @@ def check_molecule(mol: Chem.Mol) -> None:
         _check_atom(atom)
     for bond in mol.GetBonds():
         _check_bond(bond)
-    fragments = Chem.GetMolFrags(mol)
-    if len(fragments) > 1:
-        raise MoleculeError(
-            f"{Chem.MolToSmiles(mol)!r} has {len(fragments)} fragments; keep one of them (drop salts and solvent)"
-        )
+    if radicals := tuple(unpaired_electrons(mol)):
+        atom = mol.GetAtomWithIdx(radicals[0].atoms[0])
+        electrons = atom.GetNumRadicalElectrons()
+        number = "an unpaired electron" if electrons == 1 else f"{electrons} unpaired electrons"
+        message = f"{_place(atom)} has {number}; add the missing hydrogens, bonds or charge"
+        raise GraphError(message, (*radicals, *fragments(mol)))
+    if apart := tuple(fragments(mol)):
+        count = len(Chem.GetMolFrags(mol))
+        message = f"{Chem.MolToSmiles(mol)!r} has {count} fragments; keep one of them (drop salts and solvent)"
+        raise GraphError(message, apart)
 
 
 def prepare_molecule(mol: Chem.Mol) -> Chem.Mol:
@@ -54,7 +62,7 @@ def prepare_molecule(mol: Chem.Mol) -> Chem.Mol:
 
 
 def _check_atom(atom: Chem.Atom) -> None:
-    place = f"atom {atom.GetIdx()} ({atom.GetSymbol()})"
+    place = _place(atom)
     if atom.GetAtomicNum() == 0:
         raise MoleculeError(f"{place} stands for any atom; put a real one in its place")
     if atom.HasQuery():
@@ -63,9 +71,10 @@ def _check_atom(atom: Chem.Atom) -> None:
         table = Chem.GetPeriodicTable()
         known = " ".join(table.GetElementSymbol(number) for number in ELEMENTS)
         raise MoleculeError(f"{place} is an element that is not known; known are {known}: leave this molecule out")
-    if electrons := atom.GetNumRadicalElectrons():
-        number = "an unpaired electron" if electrons == 1 else f"{electrons} unpaired electrons"
-        raise MoleculeError(f"{place} has {number}; add the missing hydrogens, bonds or charge")
+
+
+def _place(atom: Chem.Atom) -> str:
+    return f"atom {atom.GetIdx()} ({atom.GetSymbol()})"
 
 
 def _check_bond(bond: Chem.Bond) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rdkit import Chem, rdBase
 from rdkit.Chem import AllChem
 
-from molebm.errors import MoleculeError
+from molebm.chem.sanity import chemistry_problems
+from molebm.errors import GraphError, MoleculeError
 
 _NOISE = re.compile(r"^\s*$|^\*+|^-+$|Violation|Failed Expression|Stacktrace|^ *\d+# |Could not sanitize|moving to the")
 _PREFIX = re.compile(r"^\[[\d:]+\] *((SMILES Parse )?error: *)?", re.IGNORECASE)
@@ -25,14 +27,15 @@ def mol_from_smiles(smiles: str) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If it does not parse, with RDKit's reason.
+        If it does not parse, with RDKit's reason; a GraphError if it does, but is no molecule.
     """
     if not smiles.strip():
         raise MoleculeError("the SMILES is empty; give one")
     with _reasons() as reason:
         mol = Chem.MolFromSmiles(smiles)
     if mol is None:
-        raise MoleculeError(f"{smiles!r} is not a valid SMILES: {_with_cure(reason(), 'correct it')}")
+        why = _with_cure(reason(), "correct it")
+        raise _refusal(f"{smiles!r} is not a valid SMILES", why, partial(Chem.MolFromSmiles, smiles, sanitize=False))
     return mol
 
 
@@ -46,14 +49,17 @@ def mol_from_sdf(text: str) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If it does not parse, with RDKit's reason.
+        If it does not parse, with RDKit's reason; a GraphError if it does, but is no molecule.
     """
     supplier = Chem.SDMolSupplier()
+    text = _without_counts(text)
     with _reasons() as reason:
-        supplier.SetData(_without_counts(text), removeHs=False)
+        supplier.SetData(text, removeHs=False)
         mol = next(supplier, None)
     if mol is None:
-        raise MoleculeError(f"not a readable SDF record: {_with_cure(reason(), 'write the record again')}")
+        why = _with_cure(reason(), "write the record again")
+        supplier.SetData(text, sanitize=False, removeHs=False)
+        raise _refusal("not a readable SDF record", why, partial(next, supplier, None))
     return mol
 
 
@@ -63,13 +69,14 @@ def mol_from_mol2(text: str) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If it does not parse, with RDKit's reason.
+        If it does not parse, with RDKit's reason; a GraphError if it does, but is no molecule.
     """
     with _reasons() as reason:
         mol = Chem.MolFromMol2Block(text, removeHs=False)
     if mol is None:
-        cure = "RDKit knows the atom types of Corina alone: convert the file to SDF"
-        raise MoleculeError(f"not a readable MOL2 block: {_with_cure(reason(), cure)}")
+        why = _with_cure(reason(), "RDKit knows the atom types of Corina alone: convert the file to SDF")
+        raw = partial(Chem.MolFromMol2Block, text, sanitize=False, removeHs=False)
+        raise _refusal("not a readable MOL2 block", why, raw)
     return mol
 
 
@@ -83,12 +90,15 @@ def mol_from_pdb(text: str, template: Chem.Mol | None) -> Chem.Mol:
     Raises
     ------
     MoleculeError
-        If it does not parse, does not match the template, or needs one.
+        If it does not parse, does not match the template, or needs one; a GraphError if it parses,
+        but is no molecule.
     """
     with _reasons() as reason:
         mol = Chem.MolFromPDBBlock(_with_early_bonds(text), removeHs=False)
     if mol is None:
-        raise MoleculeError(f"not a readable PDB structure: {_with_cure(reason(), 'convert the file to SDF')}")
+        why = _with_cure(reason(), "convert the file to SDF")
+        raw = partial(Chem.MolFromPDBBlock, _with_early_bonds(text), sanitize=False, removeHs=False)
+        raise _refusal("not a readable PDB structure", why, raw)
     if template is not None:
         return _as_template(mol, template)
     if any(atom.GetTotalNumHs() or atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
@@ -145,6 +155,14 @@ def _without_counts(text: str) -> str:
             if len(lines[row]) >= 45:
                 lines[row] = lines[row][:42] + "  0" + lines[row][45:48] + "  0" + lines[row][51:]
     return "\n".join(lines)
+
+
+def _refusal(unreadable: str, why: str, read_as_it_is: Callable[[], Chem.Mol | None]) -> MoleculeError:
+    """Tell what could not be read from what was, but is no molecule; the second reading is without sanitising."""
+    with _reasons():
+        raw = read_as_it_is()
+    faults = () if raw is None else tuple(chemistry_problems(raw))
+    return GraphError(f"no molecule has such bonds: {why}", faults) if faults else MoleculeError(f"{unreadable}: {why}")
 
 
 @contextmanager

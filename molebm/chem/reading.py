@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, TextIO
 from rdkit import Chem
 
 from molebm.chem.parsing import mol_from_mol2, mol_from_pdb, mol_from_sdf, mol_from_smiles
-from molebm.errors import MoleculeError, RequestError
+from molebm.errors import Fault, GraphError, MoleculeError, RequestError
 
 _NAME_COLUMNS: Final = ("name", "id", "title", "identifier")
 _CX_EXTENSION: Final = re.compile(r"\|[^|]*\|")
@@ -32,6 +32,7 @@ class Record:
     source: str  # the SMILES, or where it was found: 'file.sdf record 3'
     mol: Chem.Mol | None
     error: str | None
+    faults: tuple[Fault, ...] = ()  # of a record that was read, and whose atoms and bonds are no molecule
 
 
 class _Entry(NamedTuple):
@@ -124,7 +125,8 @@ def _record(index: int, entry: _Entry) -> Record:
     try:
         return Record(index, name, entry.source, entry.parse(), None)
     except MoleculeError as error:
-        return Record(index, name, entry.source, None, f"{entry.place}: {error}" if entry.place else str(error))
+        faults = error.faults if isinstance(error, GraphError) else ()
+        return Record(index, name, entry.source, None, f"{entry.place}: {error}" if entry.place else str(error), faults)
 
 
 def _smiles_lines(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
