@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from typing import NamedTuple
 
 from rdkit import Chem, rdBase
 from rdkit.Chem import AllChem
@@ -19,6 +20,15 @@ _CURE = {
     "kekulize": "write a Kekulé structure, or the hydrogen of each aromatic nitrogen that has one as [nH]",
     "valence": "correct the bonds or the charge of that atom (atoms count from 0)",
 }
+
+
+class Entry(NamedTuple):
+    """The text of one molecule before it is parsed."""
+
+    name: str
+    source: str
+    place: str  # put before an error; empty where the source says it
+    parse: Callable[[], Chem.Mol]
 
 
 def mol_from_smiles(smiles: str) -> Chem.Mol:
@@ -80,12 +90,18 @@ def mol_from_mol2(text: str) -> Chem.Mol:
     return mol
 
 
-def mol_from_pdb(text: str, template: Chem.Mol | None) -> Chem.Mol:
+def mol_from_pdb(text: str, template: Chem.Mol | None, bonds: Iterable[tuple[int, int]] | None = None) -> Chem.Mol:
     """Parse one PDB structure, each of its models a conformer, with the chemistry of the template.
 
     PDB does not say which bonds are double or what is charged. Charges, bond orders and declared
     stereo are those of `template`; the order of atoms is that of the file. Without a template the
     molecule is accepted only if its hydrogens are all there and every valence is met as written.
+
+    Parameters
+    ----------
+    bonds
+        All pairs of atoms, in their order in the file, that are bonded; those that are near one another, and
+        those the file states, if it is not known.
 
     Raises
     ------
@@ -93,17 +109,40 @@ def mol_from_pdb(text: str, template: Chem.Mol | None) -> Chem.Mol:
         If it does not parse, does not match the template, or needs one; a GraphError if it parses,
         but is no molecule.
     """
+    raw = partial(_raw_pdb, _with_early_bonds(text), bonds)
     with _reasons() as reason:
-        mol = Chem.MolFromPDBBlock(_with_early_bonds(text), removeHs=False)
+        mol = Chem.MolFromPDBBlock(_with_early_bonds(text), removeHs=False) if bonds is None else _sanitized(raw())
     if mol is None:
         why = _with_cure(reason(), "convert the file to SDF")
-        raw = partial(Chem.MolFromPDBBlock, _with_early_bonds(text), sanitize=False, removeHs=False)
         raise _refusal("not a readable PDB structure", why, raw)
     if template is not None:
         return _as_template(mol, template)
     if any(atom.GetTotalNumHs() or atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
         raise MoleculeError("the PDB structure lacks hydrogens or bond orders; give its SMILES as the template")
     Chem.AssignStereochemistryFrom3D(mol)
+    return mol
+
+
+def _raw_pdb(text: str, bonds: Iterable[tuple[int, int]] | None) -> Chem.Mol | None:
+    mol = Chem.MolFromPDBBlock(text, sanitize=False, removeHs=False)
+    if mol is None or bonds is None:
+        return mol
+    exact = Chem.RWMol(mol)
+    known = {tuple(sorted(pair)) for pair in bonds}
+    found = {tuple(sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx()))) for b in mol.GetBonds()}
+    for pair in found - known:
+        exact.RemoveBond(*pair)
+    for pair in known - found:
+        exact.AddBond(*pair, Chem.BondType.SINGLE)
+    return exact.GetMol()
+
+
+def _sanitized(mol: Chem.Mol | None) -> Chem.Mol | None:
+    try:
+        if mol is not None:
+            Chem.SanitizeMol(mol)
+    except Chem.MolSanitizeException:
+        return None
     return mol
 
 

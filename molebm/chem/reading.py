@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import itertools
 import os
 import re
@@ -12,13 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple, TextIO
+from typing import Final, Literal, TextIO, TypeAlias
 
 from rdkit import Chem
 
-from molebm.chem.parsing import mol_from_mol2, mol_from_pdb, mol_from_sdf, mol_from_smiles
+from molebm.chem.parsing import Entry, mol_from_mol2, mol_from_sdf, mol_from_smiles
+from molebm.chem.pdb_models import entries_apart, entries_together
+from molebm.chem.text_files import extension, open_text
 from molebm.errors import Fault, GraphError, MoleculeError, RequestError
 
+Models: TypeAlias = Literal["apart", "together"]
 _NAME_COLUMNS: Final = ("name", "id", "title", "identifier")
 _CX_EXTENSION: Final = re.compile(r"\|[^|]*\|")
 
@@ -35,17 +37,12 @@ class Record:
     faults: tuple[Fault, ...] = ()  # of a record that was read, and whose atoms and bonds are no molecule
 
 
-class _Entry(NamedTuple):
-    """The text of one molecule before it is parsed."""
-
-    name: str
-    source: str
-    place: str  # put before an error; empty where the source says it
-    parse: Callable[[], Chem.Mol]
-
-
 def read_molecules(
-    path_or_smiles: str | Path, *, template: str | None = None, wanted: Callable[[int], bool] = lambda index: True
+    path_or_smiles: str | Path,
+    *,
+    template: str | None = None,
+    wanted: Callable[[int], bool] = lambda index: True,
+    models: Models = "apart",
 ) -> Iterator[Record]:
     """Stream the molecules of a file, or the one SMILES that is given in place of a file.
 
@@ -59,6 +56,9 @@ def read_molecules(
         SMILES of the molecule in a PDB file, which itself holds no bond orders; for PDB only.
     wanted
         Says by the index of a record whether to give it; the others are counted and not parsed.
+    models
+        Whether each model of a PDB structure is a record, or a conformer of one record; molecule and
+        declared stereo are those of the first model in either case.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def read_molecules(
     """
     given = str(path_or_smiles)
     path = Path(given)
-    suffix = _suffix(path)
+    suffix = extension(path)
     if template is not None and suffix != ".pdb":
         raise RequestError(f"input '{given}' is not a PDB file and states its own chemistry; leave the template out")
     if suffix in _READERS:
@@ -76,7 +76,7 @@ def read_molecules(
             raise RequestError(f"input '{given}' does not exist; check the path")
         if not os.access(given, os.R_OK) or path.is_dir():
             raise RequestError(f"input '{given}' is not a file that can be read; check its type and permissions")
-        return _records(path, suffix, _template(template), wanted)
+        return _records(path, suffix, template_molecule(template), wanted, models)
     try:
         mol_from_smiles(_split_line(given)[0])
     except MoleculeError as error:
@@ -85,12 +85,14 @@ def read_molecules(
             raise RequestError(f"input '{given}' is of an unknown kind; known are {known}, also with .gz") from error
         raise RequestError(f"input '{given}' is neither a file nor SMILES: {error}") from error
     smiles, name = _split_line(given)
-    entry = _Entry(name, smiles, "", partial(mol_from_smiles, smiles))
+    entry = Entry(name, smiles, "", partial(mol_from_smiles, smiles))
     return (_record(index, entry) for index in range(1) if wanted(index))
 
 
-def count_molecules(path_or_smiles: str | Path) -> int:
+def count_molecules(path_or_smiles: str | Path, *, models: Models = "together") -> int:
     """Count the records of what `read_molecules` reads without parsing one, those up to where a file breaks off.
+
+    The models of a PDB structure are counted as one molecule, unless they are to be read apart.
 
     Raises
     ------
@@ -98,16 +100,19 @@ def count_molecules(path_or_smiles: str | Path) -> int:
         As `read_molecules`.
     """
     seen = itertools.count()
-    for _ in read_molecules(path_or_smiles, wanted=lambda index: next(seen) < 0):
+    for _ in read_molecules(path_or_smiles, wanted=lambda index: next(seen) < 0, models=models):
         pass
     return next(seen)
 
 
-def _records(path: Path, suffix: str, template: Chem.Mol | None, wanted: Callable[[int], bool]) -> Iterator[Record]:
+def _records(
+    path: Path, suffix: str, template: Chem.Mol | None, wanted: Callable[[int], bool], models: Models
+) -> Iterator[Record]:
+    read = entries_together if suffix == ".pdb" and models == "together" else _READERS[suffix]
     index = 0
     try:
-        with _open(path) as lines:
-            for entry in _READERS[suffix](lines, path.name, template):
+        with open_text(path) as lines:
+            for entry in read(lines, path.name, template):
                 if wanted(index):
                     yield _record(index, entry)
                 index += 1
@@ -120,7 +125,7 @@ def _records(path: Path, suffix: str, template: Chem.Mol | None, wanted: Callabl
         raise RequestError(f"input '{path}' holds no molecules; check that it is the right file")
 
 
-def _record(index: int, entry: _Entry) -> Record:
+def _record(index: int, entry: Entry) -> Record:
     name = entry.name or f"mol-{index + 1}"
     try:
         return Record(index, name, entry.source, entry.parse(), None)
@@ -129,7 +134,7 @@ def _record(index: int, entry: _Entry) -> Record:
         return Record(index, name, entry.source, None, f"{entry.place}: {error}" if entry.place else str(error), faults)
 
 
-def _smiles_lines(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+def _smiles_lines(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[Entry]:
     first = True
     for number, line in enumerate(lines, start=1):
         if not line.strip() or line.startswith("#"):
@@ -138,10 +143,10 @@ def _smiles_lines(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterat
         header = first and "smiles" in smiles.lower()
         first = False
         if not header:
-            yield _Entry(name, smiles, f"{file} line {number}", partial(mol_from_smiles, smiles))
+            yield Entry(name, smiles, f"{file} line {number}", partial(mol_from_smiles, smiles))
 
 
-def _table(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+def _table(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[Entry]:
     header = lines.readline()
     delimiter = next((mark for mark in "\t;" if mark in header and "," not in header), ",")
     columns = [column.strip() for column in next(csv.reader([header], delimiter=delimiter), [])]
@@ -160,37 +165,30 @@ def _table(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Ent
             return
         except csv.Error as error:
             place = f"{file} line {rows.line_num + 1}"
-            yield _Entry("", place, "", partial(_unreadable, f"{error}; correct the quotation marks up to {place}"))
+            yield Entry("", place, "", partial(_unreadable, f"{error}; correct the quotation marks up to {place}"))
             continue
         if any(field.strip() for field in fields):
             smiles = fields[smiles_at].strip() if smiles_at < len(fields) else ""
             name = fields[name_at].strip() if name_at is not None and name_at < len(fields) else ""
-            yield _Entry(name, smiles, f"{file} line {rows.line_num + 1}", partial(mol_from_smiles, smiles))
+            yield Entry(name, smiles, f"{file} line {rows.line_num + 1}", partial(mol_from_smiles, smiles))
 
 
 def _unreadable(reason: str) -> Chem.Mol:
     raise MoleculeError(reason)
 
 
-def _sdf(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+def _sdf(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[Entry]:
     for number, text in enumerate(_blocks(lines, last=re.compile(r"\$\$\$\$")), start=1):
-        yield _Entry(text.partition("\n")[0].strip(), f"{file} record {number}", "", partial(mol_from_sdf, text))
+        yield Entry(text.partition("\n")[0].strip(), f"{file} record {number}", "", partial(mol_from_sdf, text))
 
 
-def _mol2(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
+def _mol2(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[Entry]:
     number = 0
     for text in _blocks(lines, first=re.compile(r"@<TRIPOS>MOLECULE")):
         if text.startswith("@<TRIPOS>MOLECULE"):
             number += 1
             name = text.partition("\n")[2].partition("\n")[0].strip("* \n")
-            yield _Entry(name, f"{file} record {number}", "", partial(mol_from_mol2, text))
-
-
-def _pdb(lines: TextIO, file: str, template: Chem.Mol | None) -> Iterator[_Entry]:
-    for number, text in enumerate(_blocks(lines, last=re.compile(r"END\s*$")), start=1):
-        name = re.search(r"^COMPND {4}(?!MOL_ID)(\S.*)$", text, re.MULTILINE)
-        parse = partial(mol_from_pdb, text, template)
-        yield _Entry(name[1].strip() if name else "", f"{file} record {number}", "", parse)
+            yield Entry(name, f"{file} record {number}", "", partial(mol_from_mol2, text))
 
 
 def _blocks(lines: TextIO, *, first: re.Pattern | None = None, last: re.Pattern | None = None) -> Iterator[str]:
@@ -218,30 +216,20 @@ _READERS: Final = {
     ".sd": _sdf,
     ".mol": _sdf,
     ".mol2": _mol2,
-    ".pdb": _pdb,
+    ".pdb": entries_apart,
 }
-
-
-def _suffix(path: Path) -> str:
-    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
-
-
-def _open(path: Path) -> TextIO:
-    """Open for reading as text, decompressed; bytes that are not UTF-8 do not stop it."""
-    if path.suffix.lower() == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", errors="replace")
-    return path.open(encoding="utf-8-sig", errors="replace")
 
 
 def _split_line(line: str) -> tuple[str, str]:
     """Split into SMILES, with its CXSMILES extension if there is one, and name."""
     smiles, rest = (*line.split(maxsplit=1), "", "")[:2]
-    if extension := _CX_EXTENSION.match(rest):
-        return f"{smiles} {extension[0]}", rest[extension.end() :].strip()
+    if written := _CX_EXTENSION.match(rest):
+        return f"{smiles} {written[0]}", rest[written.end() :].strip()
     return smiles, rest.strip()
 
 
-def _template(smiles: str | None) -> Chem.Mol | None:
+def template_molecule(smiles: str | None) -> Chem.Mol | None:
+    """Parse the SMILES that gives a structure its chemistry; a wrong one is a RequestError."""
     try:
         return None if smiles is None else mol_from_smiles(smiles)
     except MoleculeError as error:

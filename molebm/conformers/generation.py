@@ -191,7 +191,10 @@ def generate_records(
     def wanted(index: int) -> bool:
         return index >= first and shard.holds(index)
 
-    given = read_molecules(source, wanted=wanted) if isinstance(source, str | Path) else _records(source, wanted)
+    if isinstance(source, str | Path):
+        given = read_molecules(source, wanted=wanted, models="together")
+    else:
+        given = _records(source, wanted)
     alone_up_to = 1 if threads > 1 else _SHORT if shielded else None
     return _generate(units(given, settings), Job(settings, finish), threads, alone_up_to)
 

@@ -45,7 +45,7 @@ def read_system(system: Path, structure: Path) -> OpenMMMolecule:
     if not isinstance(loaded, openmm.System):
         raise RequestError(f"'{system}' holds a {type(loaded).__name__} and not a System")
     mol = None
-    for record in read_molecules(structure):
+    for record in read_molecules(structure, models="together"):
         if record.mol is None:
             raise RequestError(f"'{structure}': {record.error}")
         if mol is None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
+from rdkit.Geometry import Point3D
 
 from molebm.chem.cleaning import check_molecule, prepare_molecule
 from molebm.chem.graph import positions_from_mol, topology_from_mol
-from molebm.chem.reading import Record, read_molecules
+from molebm.chem.reading import Record, count_molecules, read_molecules
 from molebm.chem.writing import pdb_writer, sdf_writer
 from molebm.errors import RequestError
 from molebm.forcefield.geometry import cos_torsion, triple_product
@@ -263,7 +264,7 @@ HALVES_ALIKE = ["O[C@H](C(=O)O)[C@@H](O)C(=O)O", "O[C@H](C(=O)O)[C@H](O)C(=O)O",
 def test_pdb_has_the_chemistry_of_its_template_and_the_order_of_its_own(tmp_path, smiles):
     mol = embedded(smiles, 2)
     shuffled = Chem.RenumberAtoms(mol, list(np.random.default_rng(0).permutation(mol.GetNumAtoms()).tolist()))
-    (record,) = read_molecules(pdb_of(tmp_path, shuffled), template=smiles)
+    (record,) = read_molecules(pdb_of(tmp_path, shuffled), template=smiles, models="together")
     assert outcome(record) == Chem.CanonSmiles(smiles)
     assert [a.GetSymbol() for a in record.mol.GetAtoms()] == [a.GetSymbol() for a in shuffled.GetAtoms()]
     for ours, theirs in zip(shuffled.GetConformers(), record.mol.GetConformers(), strict=True):
@@ -286,9 +287,91 @@ def test_pdb_without_hydrogens_takes_them_from_its_template(tmp_path):
 
 
 def test_pdb_that_states_its_bonds_needs_no_template(tmp_path):
-    (record,) = read_molecules(pdb_of(tmp_path, embedded(STEREO, 2)))
+    (record,) = read_molecules(pdb_of(tmp_path, embedded(STEREO, 2)), models="together")
     assert (record.name, outcome(record)) == ("one", STEREO)
     assert record.mol.GetNumConformers() == 2
+
+
+@pytest.mark.parametrize("name", ["in.pdb", "in.pdb.gz"])
+@pytest.mark.parametrize("template", [STEREO, None])
+def test_models_of_a_pdb_structure_are_records_of_one_molecule(tmp_path, name, template):
+    mol, other = embedded(STEREO, 3), embedded(STEREO)
+    with pdb_writer(tmp_path / name) as write:
+        for n, (which, conformer, title) in enumerate([(other, 0, "a"), (mol, 0, "b"), (mol, 1, "b"), (mol, 2, "b")]):
+            write(which, conformer, title, {"energy": float(n)})
+    records = list(read_molecules(tmp_path / name, template=template))
+    assert [(r.index, r.name, r.source) for r in records] == [
+        (0, "a", f"{name} record 1"),
+        *((n, f"b model {n}", f"{name} record 2 model {n}") for n in (1, 2, 3)),
+    ]
+    assert [outcome(r) for r in records] == [STEREO] * 4
+    assert all(r.mol.GetNumConformers() == 1 for r in records)
+    for record, conformer in zip(records[1:], mol.GetConformers(), strict=True):
+        assert np.abs(record.mol.GetConformer().GetPositions() - conformer.GetPositions()).max() <= 0.5e-3 + 1e-9
+    second = list(read_molecules(tmp_path / name, template=template, wanted=lambda index: index == 2))
+    assert [(r.index, r.name, outcome(r)) for r in second] == [(2, "b model 2", STEREO)]
+    assert (second[0].mol.GetConformer().GetPositions() == records[2].mol.GetConformer().GetPositions()).all()
+    assert count_molecules(tmp_path / name) == 2 == len(list(read_molecules(tmp_path / name, models="together")))
+    assert count_molecules(tmp_path / name, models="apart") == 4
+
+
+def test_models_keep_the_bonds_of_the_first_where_atoms_clash(tmp_path):
+    """By distance the ends of the chain would be bonded in the second, which matches no template then."""
+    mol = embedded("CCCCCC", 2)
+    mol.GetConformer(1).SetAtomPosition(5, mol.GetConformer(1).GetAtomPosition(0) + Point3D(0.7, 0.7, 0.7))
+    path = pdb_of(tmp_path, mol)
+    path.write_text(re.sub("^CONECT.*\n", "", path.read_text(), flags=re.MULTILINE))
+    assert [outcome(r) for r in read_molecules(path, template="CCCCCC")] == ["CCCCCC"] * 2
+
+
+def test_a_model_of_other_atoms_or_no_coordinates_is_told_where_it_stands(tmp_path):
+    path = pdb_of(tmp_path, embedded("CCO", 4))
+    _, first, second, third, fourth = path.read_text().split("MODEL ")
+    lacking = second.replace(second.splitlines(keepends=True)[1], "")  # an atom less
+    broken = re.sub(r"(ATOM +2 .{20})(.{8})", r"\1********", third.replace("HETATM", "ATOM  "))
+    path.write_text("MODEL ".join(["COMPND    x\n", first, lacking, broken.replace("ATOM  ", "HETATM"), fourth]))
+    records = list(read_molecules(path, template="CCO"))
+    assert [r.name for r in records] == [f"x model {n}" for n in (1, 2, 3, 4)]
+    whole, other, infinite, last = map(outcome, records)
+    assert whole == last == "CCO"
+    assert "does not match the template" in other
+    assert infinite == "a coordinate of atom 1 is not a finite number; write the model again"
+
+
+def test_a_first_model_that_cannot_be_read_does_not_take_the_others_down(tmp_path):
+    path = pdb_of(tmp_path, embedded("CCO", 3))
+    header, first, *others = path.read_text().split("MODEL ")
+    path.write_text("MODEL ".join([header, first.replace(first.splitlines(keepends=True)[1], ""), *others]))
+    first, *others = map(outcome, read_molecules(path, template="CCO"))
+    assert "does not match the template" in first
+    assert others == ["CCO", "CCO"]
+
+
+def test_models_of_a_damaged_gz_arrive_up_to_where_it_breaks_off(tmp_path):
+    packed = gzip.compress(pdb_of(tmp_path, embedded("CCO", 40)).read_bytes(), compresslevel=0)
+    (tmp_path / "in.pdb.gz").write_bytes(packed[: len(packed) // 2])
+    *whole, last = read_molecules(tmp_path / "in.pdb.gz", template="CCO")
+    assert 15 <= len(whole) <= 20 and {outcome(r) for r in whole} == {"CCO"}
+    assert "reading stopped here, the rest is lost" in last.error
+
+
+def test_memory_does_not_grow_with_the_models(tmp_path):
+    mol = embedded("CCO")
+    path = pdb_of(tmp_path, mol)
+    _, model = path.read_text().split("MODEL ")
+    model = "MODEL " + model.partition("CONECT")[0]
+    path.write_text(model * (2_000_000 // len(model)) + "END\n")
+    records = read_molecules(path, template="CCO")
+    next(records)
+    tracemalloc.start()
+    try:
+        for _ in zip(range(200), records, strict=False):
+            pass
+        peak = tracemalloc.get_traced_memory()[1]
+        records.close()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200_000
 
 
 def test_pdb_that_lacks_hydrogens_or_bond_orders_asks_for_a_template(tmp_path):
