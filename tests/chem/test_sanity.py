@@ -119,6 +119,17 @@ def test_missing_hydrogen_is_told_at_its_bearer():
         assert fault == Fault(f"{named} lacks a hydrogen, while others are there", (bearer.GetIdx(),))
 
 
+def test_hydrogens_that_are_there_weigh_more_than_those_that_are_not():
+    """With two of five there, no program left the others out; nor where a methyl group has one of three."""
+    smiles = "CC(=O)NO"
+    gone = [*hydrogens(smiles, "CX4")[:1], *hydrogens(smiles, "N,O")]
+    assert [fault.atoms for fault in graph_faults(sdf_without(smiles, *gone))] == [(0,), (3,), (4,)]
+    toluene = "Cc1ccccc1"
+    assert words(sdf_without(toluene, *hydrogens(toluene, "CX4")[:2])) == [
+        "C0 lacks 2 hydrogens, while others are there"
+    ]
+
+
 @pytest.mark.parametrize("left_out", ["*", "#6", "CX4"])
 @pytest.mark.parametrize("smiles", ["CC(N)c1ccccc1O", "NCC(=O)O", "C[C@H]([NH3+])C(=O)[O-]"])
 def test_whole_kinds_of_hydrogens_may_be_left_out(smiles, left_out):
