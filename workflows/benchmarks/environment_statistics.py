@@ -17,7 +17,7 @@ from rdkit import Chem
 from rigid_moves import PARALLEL, Array
 
 LEAST_COUNT: Final = 8  # values of an environment, for its mean and standard deviation to be used
-FLOORS: Final = {"bond": 0.012, "angle": 1.2, "height": 0.02, "torsion": 0.05}  # least standard deviations
+FLOORS: Final = {"bond": 0.02, "angle": 2.0, "height": 0.035, "torsion": 0.085}  # least standard deviations
 _SP2: Final = Chem.HybridizationType.SP2
 _AMIDE: Final = Chem.MolFromSmarts("[CX3](=[OX1,SX1])-[NX3]")
 

@@ -29,8 +29,7 @@ AGGREGATIONS: Final[dict[str, Callable[[np.ndarray], float]]] = {
     "largest": lambda z: float(z.max(initial=0)),
     "mean of the largest three": lambda z: float(np.sort(z)[-3:].mean()) if len(z) else 0.0,
     "root mean square": lambda z: float(np.sqrt(np.square(z).mean())) if len(z) else 0.0,
-    "sum above 2": lambda z: float(np.maximum(z - 2, 0).sum()),
-    "squares above 3": lambda z: float(np.sqrt(np.square(np.maximum(z - 3, 0)).sum())),
+    "mean fourth power": lambda z: float((z**4).mean() ** 0.25) if len(z) else 0.0,
 }
 
 Peer = Callable[[Chem.Mol], float]
@@ -98,7 +97,7 @@ def cached_scores(
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps({"key": key, "score": repr(score)}) + "\n")
+                lines.write(json.dumps({"key": key, "score": repr(float(score))}) + "\n")
 
 
 def posebusters_name() -> str:

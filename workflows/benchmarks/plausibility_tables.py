@@ -52,10 +52,18 @@ def auroc_table(methods: Mapping[str, Scores], cases: Sequence[Case], counted: s
     return table(("defect", "n", *methods, *([f"{counted} fails, %"] if counted else [])), rows)
 
 
-def mean_auroc(scores: Scores, cases: Sequence[Case]) -> float:
-    """Mean over kinds and severities, by which variants of one score are compared."""
+def variant_table(variants: Mapping[str, Scores], cases: Sequence[Case]) -> tuple[str, str]:
+    """One row for each kind and severity, and the name of the variant with the largest mean."""
     generator = np.random.default_rng(0)
-    return float(np.nanmean([_auroc(scores, cases, chosen, generator).value for _, chosen in _groups(cases)]))
+    groups = list(_groups(cases))
+    found = {
+        name: [_auroc(scores, cases, chosen, generator).value for _, chosen in groups]
+        for name, scores in variants.items()
+    }
+    means = {name: float(np.nanmean(values)) for name, values in found.items()}
+    rows = [[label, *(f"{found[name][i]:.3f}" for name in found)] for i, (label, _) in enumerate(groups)]
+    rows.append(["mean", *(f"{mean:.3f}" for mean in means.values())])
+    return table(("defect", *found), rows), max(means, key=means.__getitem__)
 
 
 def detail_table(clean: Sequence[StructureScore], defects: Sequence[StructureScore], cases: Sequence[Case]) -> str:

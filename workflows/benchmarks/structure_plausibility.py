@@ -35,8 +35,8 @@ from plausibility_tables import (
     auroc_table,
     detail_table,
     discovery_table,
-    mean_auroc,
     scores_of,
+    variant_table,
 )
 from rdkit import Chem, rdBase
 from rdkit import __version__ as rdkit_version
@@ -45,7 +45,7 @@ from structure_scores import StructureScore, score_structures
 from molebm.chem.reading import read_molecules
 
 METHODS: Final = ("molebm", "posebusters", "mmff", "z")
-POSEBUSTERS, MMFF, Z_SCORE = "PoseBusters", "MMFF94 strain", "z-score"
+POSEBUSTERS, MMFF = "PoseBusters", "MMFF94 strain"
 
 
 class Parent(NamedTuple):
@@ -85,7 +85,7 @@ def main(
     torch.set_num_threads(1)
     structures = _structures(files, seed, parents)
     scores: dict[str, Scores] = {}
-    tables = []
+    tables: list[tuple[str, str]] = []
     if "molebm" in methods:
         calibration, clean, defects = _molebm(structures)
         scores["molebm"] = scores_of([each.score for each in clean], [each.score for each in defects])
@@ -99,7 +99,10 @@ def main(
             list(cached_scores(name, mmff_strain, structures.defects, cache)),
         )
     if "z" in methods:
-        scores[Z_SCORE] = _z_scores(structures)
+        variants = _z_scores(structures)
+        text, strongest = variant_table(variants, structures.cases)
+        scores[f"z-score, {strongest}"] = variants[strongest]
+        tables.append(("AUROC of the z-score, put together in several ways", text))
     counted = POSEBUSTERS if POSEBUSTERS in scores else None
     click.echo("\n## AUROC (95 % interval)\n\n" + auroc_table(scores, structures.cases, counted, seed))
     for heading, text in tables:
@@ -108,7 +111,8 @@ def main(
 
 def _structures(files: Sequence[Path], seed: int, at_most: int | None) -> Structures:
     """Read the parents, choose the halves, and make the defects."""
-    found, n_repeated, n_unread = {}, 0, 0
+    found: dict[str, Parent] = {}
+    n_repeated = n_unread = 0
     for path in files:
         for record in read_molecules(path):
             if record.mol is None:
@@ -180,15 +184,12 @@ def _posebusters(structures: Structures, n_parents: int, processes: int, cache: 
     return scores_of(clean, defects)
 
 
-def _z_scores(structures: Structures) -> Scores:
-    """Learn from the calibration half, and keep the way to one number that tells the defects best."""
+def _z_scores(structures: Structures) -> dict[str, Scores]:
+    """Learn from the calibration half, and give one number in several ways."""
     statistics = statistics_of(parent.mol for parent in structures.calibration)
     clean = environment_z_scores([parent.mol for parent in structures.clean], statistics)
     defects = environment_z_scores(structures.defects, statistics)
-    variants = {name: scores_of(clean[name], defects[name]) for name in clean}
-    means = {name: mean_auroc(scores, structures.cases) for name, scores in variants.items()}
-    click.echo("mean AUROC of the z-score by: " + ", ".join(f"{name} {mean:.3f}" for name, mean in means.items()))
-    return variants[max(means, key=means.__getitem__)]
+    return {name: scores_of(clean[name], defects[name]) for name in clean}
 
 
 if __name__ == "__main__":
