@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from plausibility_measures import Array, Interval, auroc, conformal, false_discovery, rank_correlation, share
 from structure_scores import StructureScore
 
+MOLEBM: Final = "molebm"
 ALPHA: Final = 0.05
 CONTAMINATIONS: Final = (0.01, 0.05, 0.2)
 RATES: Final = (0.05, 0.1, 0.2)  # nominal shares of false discoveries
@@ -49,7 +50,8 @@ def auroc_table(methods: Mapping[str, Scores], cases: Sequence[Case], counted: s
         _auroc_row(label, methods, cases, chosen, counted, generator)
         for label, chosen in [*_groups(cases), ("all", np.ones(len(cases), dtype=bool))]
     ]
-    return table(("defect", "n", *methods, *([f"{counted} fails, %"] if counted else [])), rows)
+    difference = ["molebm - best other"] if _has_peers(methods) else []
+    return table(("defect", "n", *methods, *difference, *([f"{counted} fails, %"] if counted else [])), rows)
 
 
 def variant_table(variants: Mapping[str, Scores], cases: Sequence[Case]) -> tuple[str, str]:
@@ -112,11 +114,15 @@ def _auroc_row(
     counted: str | None,
     generator: np.random.Generator,
 ) -> list[str]:
-    cells = [_interval(_auroc(scores, cases, chosen, generator)) for scores in methods.values()]
+    found = {name: _auroc(scores, cases, chosen, generator) for name, scores in methods.items()}
+    cells = [_interval(each) for each in found.values()]
+    if _has_peers(methods):
+        best = max(each.value for name, each in found.items() if name != MOLEBM and not np.isnan(each.value))
+        cells.append(f"{found[MOLEBM].value - best:+.3f}")
     if counted:
         scores = methods[counted]
-        found = scores.defects[chosen & ~np.isnan(scores.clean[_parents(cases)])]
-        cells.append(_percent(share(found > 0)))
+        failed = scores.defects[chosen & ~np.isnan(scores.clean[_parents(cases)])]
+        cells.append(_percent(share(failed > 0)))
     return [label, str(chosen.sum()), *cells]
 
 

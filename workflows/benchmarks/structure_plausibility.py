@@ -29,6 +29,7 @@ from plausibility_peers import (
     posebusters_name,
 )
 from plausibility_tables import (
+    MOLEBM,
     Case,
     Scores,
     alarm_table,
@@ -44,7 +45,7 @@ from structure_scores import StructureScore, score_structures
 
 from molebm.chem.reading import read_molecules
 
-METHODS: Final = ("molebm", "posebusters", "mmff", "z")
+METHODS: Final = (MOLEBM, "posebusters", "mmff", "z")
 POSEBUSTERS, MMFF = "PoseBusters", "MMFF94 strain"
 
 
@@ -86,10 +87,10 @@ def main(
     structures = _structures(files, seed, parents)
     scores: dict[str, Scores] = {}
     tables: list[tuple[str, str]] = []
-    if "molebm" in methods:
+    if MOLEBM in methods:
         calibration, clean, defects = _molebm(structures)
-        scores["molebm"] = scores_of([each.score for each in clean], [each.score for each in defects])
-        tables = _tables_of_molebm(structures, calibration, clean, defects, scores["molebm"], seed)
+        scores[MOLEBM] = scores_of([each.score for each in clean], [each.score for each in defects])
+        tables = _tables_of_molebm(structures, calibration, clean, defects, scores[MOLEBM], seed)
     if "posebusters" in methods:
         scores[POSEBUSTERS] = _posebusters(structures, n_busted, processes, cache)
     if "mmff" in methods:
