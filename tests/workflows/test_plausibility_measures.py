@@ -57,3 +57,12 @@ def test_parents_without_a_score_are_left_out_with_their_defects():
     cases = [Case(0, "noise", 0.1, ()), Case(1, "noise", 0.1, ())]
     found = auroc_table({"peer": scores_of([1, np.nan], [np.nan, 0])}, cases, "peer", 0)
     assert found.splitlines()[2].startswith("| noise 0.1 Å | 2 | 1.000 (1.00-1.00) | 100.0")
+
+
+def test_the_best_of_the_peers_is_what_molebm_is_held_against():
+    cases = [Case(parent, "bond", by, ()) for parent in (0, 1) for by in (-0.1, 0.1)]
+    clean = [0.0, 1.0]
+    methods = {"molebm": scores_of(clean, [2] * 4), "a": scores_of(clean, [0.5] * 4), "b": scores_of(clean, [-1] * 4)}
+    rows = auroc_table(methods, cases, None, 0).splitlines()
+    assert [row.split(" | ")[0] for row in rows[2:]] == ["| bond ±0.1 Å", "| all"]
+    assert all(row.endswith("+0.500 |") for row in rows[2:])

@@ -136,6 +136,10 @@ def _auroc(
     return auroc(scores.clean[scored], scores.defects[taken], places[parents[taken]], generator)
 
 
+def _has_peers(methods: Mapping[str, Scores]) -> bool:
+    return MOLEBM in methods and len(methods) > 1
+
+
 def _groups(cases: Sequence[Case]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Label and choice of the cases of each kind and size of severity, both signs of it together."""
     kinds, sizes = np.array([case.kind for case in cases]), np.abs([case.severity for case in cases])
