@@ -25,6 +25,7 @@ from rdkit.Chem import rdForceFieldHelpers
 
 HYDROGEN_STEPS: Final = 200  # L-BFGS iterations at most, of hydrogens alone
 ALL_STEPS: Final = 500  # and of all atoms
+CHUNK: Final = 32  # structures to a process at a time: PoseBusters keeps what it knows of a molecule
 AGGREGATIONS: Final[dict[str, Callable[[np.ndarray], float]]] = {
     "largest": lambda z: float(z.max(initial=0)),
     "mean of the largest three": lambda z: float(np.sort(z)[-3:].mean()) if len(z) else 0.0,
@@ -127,4 +128,4 @@ def _computed(peer: Peer, mols: Sequence[Chem.Mol], processes: int) -> Iterator[
         yield from map(peer, mols)
         return
     with ProcessPoolExecutor(processes, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield from pool.map(peer, mols)
+        yield from pool.map(peer, mols, chunksize=CHUNK)
