@@ -9,7 +9,7 @@ from rdkit import Chem
 from torch import Generator
 
 from molebm.chem.isomers import open_stereo, stereoisomers
-from molebm.conformers.engines import make_engine
+from molebm.samplers.engines import make_engine
 from molebm.conformers.molecule_search import start_of
 from molebm.conformers.search import random_starts
 from molebm.conformers.settings import GenerationSettings

@@ -17,7 +17,7 @@ from molebm.chem.embedding import embed
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.conformers.backends import effort_for
 from molebm.conformers.choice import lowest_of_each_kind, those_that_stand_for_all
-from molebm.conformers.engines import Engine, Relaxed, make_engine
+from molebm.samplers.engines import Engine, Relaxed, make_engine
 from molebm.conformers.search import number_of_candidates, sampled_minima, starts_with_good_rings
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.validity import follows_stereo, is_connected

@@ -9,7 +9,7 @@ from typing import Final
 import torch
 from torch import Generator, Tensor
 
-from molebm.conformers.engines import Engine, Relaxed
+from molebm.samplers.engines import Engine, Relaxed
 from molebm.conformers.validity import bonds_are_whole, follows_stereo
 from molebm.forcefield.parameters import Parameters
 from molebm.samplers.bond_graph import SINGLE

@@ -1,5 +1,7 @@
 """Downhill to the nearest minimum, every conformer at its own pace."""
 
+from __future__ import annotations
+
 from collections import deque
 from typing import NamedTuple
 
@@ -37,6 +39,13 @@ class _Pair(NamedTuple):
     weight: Tensor  # (R, 1) 1/(step·change), 0 where the pair teaches nothing
 
 
+class _Springs(NamedTuple):
+    """What draws conformers back to where they began."""
+
+    anchor: Tensor  # (R, D) Å
+    k: Tensor  # (R, D) kcal/mol/Å²
+
+
 class _Descent(NamedTuple):
     """R conformers on their way down."""
 
@@ -60,6 +69,7 @@ def minimise(
     max_steps: int = 1000,
     max_displacement: float = 0.2,
     history: int = 8,
+    tether: Tensor | None = None,
 ) -> Minimum:
     """Minimise every conformer of every molecule by L-BFGS, in one batch but independently.
 
@@ -82,6 +92,9 @@ def minimise(
         Å, the most an atom moves in a step; the whole step is shortened, its direction kept.
     history
         Pairs of steps and gradient changes that model the curvature.
+    tether
+        (N,) kcal/mol/Å², stiffness of a spring from each atom to where it began, infinite to hold it. What is
+        returned is of the energy with these springs.
 
     References
     ----------
@@ -91,7 +104,8 @@ def minimise(
     shape, n_dimensions = (topology.n_molecules, positions.shape[-1]), len(positions)
     each = torch.arange(shape[0]).to(positions.device).repeat_interleave(shape[1])
     all_rows = rows = rows_of(topology, each, shape[1], n_dimensions)
-    now = done = _begin(energy_fn, topology, rows, positions, force_tolerance)
+    springs = None if tether is None else _stretch(rows, positions, tether)
+    now = done = _begin(energy_fn, topology, rows, positions, force_tolerance, springs)
     origin = rows.place  # row in `done` of each row in `now`
     pairs: deque[_Pair] = deque(maxlen=history)
     check_every = 1 if positions.device.type == "cpu" else CHECK_EVERY
@@ -105,6 +119,7 @@ def minimise(
                 at_work = now.active.flatten().nonzero().flatten()
                 now, origin = _Descent(*(value[at_work] for value in now)), origin[at_work]
                 pairs = deque((_Pair(*(value[at_work] for value in pair)) for pair in pairs), maxlen=history)
+                springs = springs and _Springs(*(value[at_work] for value in springs))
                 molecule = rows.molecule[at_work]
                 most = int(torch.bincount(molecule).max())  # conformers of one molecule
                 rows, background = rows_of(topology, molecule, most, n_dimensions), positions[..., :most]
@@ -112,7 +127,7 @@ def minimise(
         longest = max_displacement / _largest(direction, n_dimensions)
         length = torch.minimum(now.fraction * longest.clamp(max=1), longest)
         trial = torch.addcmul(now.positions, direction, length)
-        energy, forces = evaluate(energy_fn, rows, trial, background)
+        energy, forces = _pulled(springs, trial, *evaluate(energy_fn, rows, trial, background))
         now, pair = _judge(now, length * direction, energy, forces, _largest(forces, n_dimensions), force_tolerance)
         pairs.append(pair)
 
@@ -122,9 +137,16 @@ def minimise(
     return Minimum(found, energy, max_force, max_force <= force_tolerance, steps)
 
 
-def _begin(energy_fn: EnergyFn, topology: Topology, rows: Rows, positions: Tensor, force_tolerance: float) -> _Descent:
+def _begin(
+    energy_fn: EnergyFn,
+    topology: Topology,
+    rows: Rows,
+    positions: Tensor,
+    force_tolerance: float,
+    springs: _Springs | None,
+) -> _Descent:
     x = gather(rows, positions)
-    energy, forces = evaluate(energy_fn, rows, x, positions)
+    energy, forces = _pulled(springs, x, *evaluate(energy_fn, rows, x, positions))
     max_force = _largest(forces, len(positions))
     sound = energy.isfinite() & max_force.isfinite()
     ones = torch.ones_like(energy)
@@ -139,6 +161,20 @@ def _begin(energy_fn: EnergyFn, topology: Topology, rows: Rows, positions: Tenso
         steps=torch.zeros_like(energy, dtype=torch.int64),
         active=sound & (max_force > force_tolerance),
     )
+
+
+def _stretch(rows: Rows, positions: Tensor, tether: Tensor) -> _Springs:
+    stiffness = tether.to(positions)[:, None].expand_as(positions)
+    return _Springs(gather(rows, positions), gather(rows, stiffness))
+
+
+def _pulled(springs: _Springs | None, x: Tensor, energy: Tensor, forces: Tensor) -> tuple[Tensor, Tensor]:
+    """Add the springs; an infinite one has no energy, and its atom feels no force."""
+    if springs is None:
+        return energy, forces
+    held = springs.k.isinf()
+    k, away = springs.k.masked_fill(held, 0.0), x - springs.anchor
+    return energy + _dot(k * away, away) / 2, (forces - k * away).masked_fill(held, 0.0)
 
 
 def _judge(

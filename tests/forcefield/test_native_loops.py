@@ -4,7 +4,6 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom
 
 from molebm.chem.graph import positions_from_mol, topology_from_mol
-from molebm.conformers.engines import native_rotors
 from molebm.errors import TimeLimitError
 from molebm.forcefield import native, native_loops
 from molebm.forcefield.geometry import cos_torsion, distance
@@ -12,6 +11,7 @@ from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.forcefield.native_loops import DescentSettings
 from molebm.forcefield.parameters import Parameters
 from molebm.parametrise import mmff
+from molebm.samplers.engines import native_rotors
 from molebm.samplers.masses import atomic_masses
 from molebm.samplers.minimise import minimise
 from molebm.topology import Topology, concatenate
@@ -162,3 +162,22 @@ def test_nothing_comes_of_nothing(alcohol):
     assert torch.equal(native_loops.follow(terms, positions, schedule=schedule[:0], **arguments), positions)
     with pytest.raises(ValueError, match="1 to 32"):
         native_loops.minimise(terms, positions, DescentSettings(history=33))
+
+
+def test_tethered_descents_in_c_and_in_pytorch_end_alike_and_held_atoms_stay(alcohol):
+    topology, parameters, terms, positions = alcohol
+    tether = torch.where(topology.atomic_numbers == 1, 0.0, 20.0)
+    tether[0] = torch.inf
+    settings = DescentSettings(force_tolerance=0.02, max_steps=2000, tether=tether)
+    found = native_loops.minimise(terms, positions, settings)
+    expected = minimise(
+        MechanicalEnergy(topology, parameters, "torch"),
+        topology,
+        positions,
+        force_tolerance=0.02,
+        max_steps=2000,
+        tether=tether,
+    )
+    torch.testing.assert_close(found.energy, expected.energy, atol=2e-3, rtol=0)
+    torch.testing.assert_close(found.positions, expected.positions, atol=2e-2, rtol=0)
+    assert torch.equal(found.positions[:, 0], positions[:, 0])

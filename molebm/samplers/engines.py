@@ -50,7 +50,12 @@ class Engine(Protocol):
     Raises TimeLimitError when the time is up.
     """
 
-    n_rotors: int  # bonds that can be turned about, in the molecule that has most
+    @property
+    def n_rotors(self) -> int:
+        """Count the bonds that can be turned about, in the molecule that has most."""
+
+    def energy(self, positions: Tensor) -> Tensor:
+        """Evaluate positions (3, N, C) Å, giving (G, C) kcal/mol."""
 
     def embed(self, starts: Tensor, *, flat: bool) -> Relaxed:
         """Fold random coordinates (4, N, C) Å into three dimensions, with the energy of what restrains them.
@@ -64,8 +69,13 @@ class Engine(Protocol):
     def anneal(self, positions: Tensor, schedule: Tensor, seeds: Sequence[int]) -> Tensor:
         """Follow Langevin dynamics, one step at each kT (S,) kcal/mol."""
 
-    def relax(self, positions: Tensor, *, force_tolerance: float, max_steps: int) -> Relaxed:
-        """Go downhill."""
+    def relax(
+        self, positions: Tensor, *, force_tolerance: float, max_steps: int, tether: Tensor | None = None
+    ) -> Relaxed:
+        """Go downhill, with springs of `tether` (N,) kcal/mol/Å² from each atom to where it began, infinite to hold it.
+
+        The energy is with that of the springs.
+        """
 
 
 def make_engine(topology: Topology, parameters: Parameters, backend: Backend, seconds: float) -> Engine:
@@ -80,14 +90,25 @@ class NativeEngine:
     """Loops in C; each conformer by itself, whatever is computed beside it."""
 
     def __init__(self, topology: Topology, parameters: Parameters, deadline: float) -> None:
-        self._restraints = [
-            native_restraints.bind_restraints(topology, restraints) for restraints in _restraints(topology, parameters)
-        ]
-        self._masses = repartition_hydrogen_mass(topology)
+        self._topology, self._parameters = topology, parameters
         self._terms = native.bind(topology, parameters)
-        self._rotors = native_rotors(topology)
-        self.n_rotors = int(self._rotors.start.diff().max())
         self._deadline = deadline
+
+    @functools.cached_property
+    def _restraints(self) -> list[native_restraints.NativeRestraints]:
+        both = _restraints(self._topology, self._parameters)
+        return [native_restraints.bind_restraints(self._topology, restraints) for restraints in both]
+
+    @functools.cached_property
+    def _rotors(self) -> native_loops.Rotors:
+        return native_rotors(self._topology)
+
+    @property
+    def n_rotors(self) -> int:
+        return int(self._rotors.start.diff().max())
+
+    def energy(self, positions: Tensor) -> Tensor:
+        return native.energy(self._terms, positions.float())
 
     def embed(self, starts: Tensor, *, flat: bool) -> Relaxed:
         for fourth_k, max_steps, tolerance in EMBEDDING:
@@ -106,7 +127,7 @@ class NativeEngine:
         return native_loops.follow(
             self._terms,
             positions,
-            masses=self._masses,
+            masses=repartition_hydrogen_mass(self._topology),
             schedule=schedule,
             time_step=TIME_STEP,
             friction=FRICTION,
@@ -114,8 +135,10 @@ class NativeEngine:
             seconds=self._seconds(),
         )
 
-    def relax(self, positions: Tensor, *, force_tolerance: float, max_steps: int) -> Relaxed:
-        settings = DescentSettings(force_tolerance, max_steps, history=HISTORY, seconds=self._seconds())
+    def relax(
+        self, positions: Tensor, *, force_tolerance: float, max_steps: int, tether: Tensor | None = None
+    ) -> Relaxed:
+        settings = DescentSettings(force_tolerance, max_steps, history=HISTORY, seconds=self._seconds(), tether=tether)
         found = native_loops.minimise(self._terms, positions, settings)
         return Relaxed(found.positions, found.energy)
 
@@ -128,10 +151,20 @@ class TorchEngine:
 
     def __init__(self, topology: Topology, parameters: Parameters, backend: Backend, deadline: float) -> None:
         self._topology = topology
+        self._parameters = parameters
         self._deadline = deadline
-        self.n_rotors = int(torch.bincount(find_rotors(topology).molecule, minlength=1).max())
         self._energy = self._timed(MechanicalEnergy(topology, parameters, backend))
-        self._restraints = _restraints(topology, parameters)
+
+    @functools.cached_property
+    def _restraints(self) -> tuple[Restraints, Restraints]:
+        return _restraints(self._topology, self._parameters)
+
+    @functools.cached_property
+    def n_rotors(self) -> int:
+        return int(torch.bincount(find_rotors(self._topology).molecule, minlength=1).max())
+
+    def energy(self, positions: Tensor) -> Tensor:
+        return self._energy(positions)
 
     def embed(self, starts: Tensor, *, flat: bool) -> Relaxed:
         for fourth_k, max_steps, tolerance in EMBEDDING:
@@ -166,7 +199,9 @@ class TorchEngine:
         *_, (state, _) = anneal(sampler, state, schedule=kT, steps_per_kT=1, generator=generator)
         return state.positions
 
-    def relax(self, positions: Tensor, *, force_tolerance: float, max_steps: int) -> Relaxed:
+    def relax(
+        self, positions: Tensor, *, force_tolerance: float, max_steps: int, tether: Tensor | None = None
+    ) -> Relaxed:
         found = minimise(
             self._energy,
             self._topology,
@@ -174,6 +209,7 @@ class TorchEngine:
             force_tolerance=force_tolerance,
             max_steps=max_steps,
             history=HISTORY,
+            tether=tether,
         )
         return Relaxed(found.positions, found.energy)
 
