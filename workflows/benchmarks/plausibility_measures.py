@@ -93,7 +93,7 @@ def share(hits: Sequence[bool] | NDArray[np.bool_]) -> Interval:
         return Interval(np.nan, np.nan, np.nan)
     p, z = float(np.mean(hits)), 1.96
     centre, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    return Interval(p, float((centre - half) / (1 + z**2 / n)), float((centre + half) / (1 + z**2 / n)))
+    return Interval(p, max(0.0, float((centre - half) / (1 + z**2 / n))), float((centre + half) / (1 + z**2 / n)))
 
 
 def rank_correlation(levels: ArrayLike, scores: ArrayLike) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import math
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +21,15 @@ from typing import Final
 
 import numpy as np
 from environment_statistics import Statistics, z_scores
-from rdkit import Chem, rdBase
+from rdkit import Chem, RDLogger, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 HYDROGEN_STEPS: Final = 200  # L-BFGS iterations at most, of hydrogens alone
 ALL_STEPS: Final = 500  # and of all atoms
 CHUNK: Final = 32  # structures to a process at a time: PoseBusters keeps what it knows of a molecule
+LARGEST: Final = "largest"
 AGGREGATIONS: Final[dict[str, Callable[[np.ndarray], float]]] = {
-    "largest": lambda z: float(z.max(initial=0)),
+    LARGEST: lambda z: float(z.max(initial=0)),
     "mean of the largest three": lambda z: float(np.sort(z)[-3:].mean()) if len(z) else 0.0,
     "root mean square": lambda z: float(np.sqrt(np.square(z).mean())) if len(z) else 0.0,
     "mean fourth power": lambda z: float((z**4).mean() ** 0.25) if len(z) else 0.0,
@@ -38,8 +40,7 @@ Peer = Callable[[Chem.Mol], float]
 
 def posebusters_failures(mol: Chem.Mol) -> float:
     """Count the tests of PoseBusters that do not pass."""
-    with rdBase.BlockLogs():
-        table = _posebusters().bust(mol, None, None, full_report=False)
+    table = _posebusters().bust(mol, None, None, full_report=False)
     return float((table.iloc[0] != True).sum())  # noqa: E712, a test that did not run is NaN and has not passed
 
 
@@ -120,6 +121,8 @@ def structure_key(mol: Chem.Mol) -> str:
 def _posebusters():  # type: ignore[no-untyped-def]  # it is installed for this benchmark alone
     from posebusters import PoseBusters
 
+    logging.getLogger("posebusters").setLevel(logging.CRITICAL)
+    RDLogger.DisableLog("rdApp.*")  # in a process of its own; PoseBusters unblocks what is blocked around it
     return PoseBusters(config="mol")
 
 

@@ -22,6 +22,7 @@ from defect_kinds import KINDS, made
 from environment_statistics import statistics_of
 from plausibility_peers import (
     ALL_STEPS,
+    LARGEST,
     cached_scores,
     environment_z_scores,
     mmff_strain,
@@ -102,7 +103,7 @@ def main(
     if "z" in methods:
         variants = _z_scores(structures)
         text, strongest = variant_table(variants, structures.cases)
-        scores[f"z-score, {strongest}"] = variants[strongest]
+        scores |= {f"z-score, {name}": variants[name] for name in dict.fromkeys((LARGEST, strongest))}
         tables.append(("AUROC of the z-score, put together in several ways", text))
     counted = POSEBUSTERS if POSEBUSTERS in scores else None
     click.echo("\n## AUROC (95 % interval)\n\n" + auroc_table(scores, structures.cases, counted, seed))
