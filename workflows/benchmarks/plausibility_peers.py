@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 from environment_statistics import Statistics, z_scores
-from rdkit import Chem, RDLogger, rdBase
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdForceFieldHelpers
 
 HYDROGEN_STEPS: Final = 200  # L-BFGS iterations at most, of hydrogens alone
@@ -121,8 +121,7 @@ def structure_key(mol: Chem.Mol) -> str:
 def _posebusters():  # type: ignore[no-untyped-def]  # it is installed for this benchmark alone
     from posebusters import PoseBusters
 
-    logging.getLogger("posebusters").setLevel(logging.CRITICAL)
-    RDLogger.DisableLog("rdApp.*")  # in a process of its own; PoseBusters unblocks what is blocked around it
+    logging.getLogger("posebusters").setLevel(logging.CRITICAL)  # RDKit still warns, as PoseBusters tells it to
     return PoseBusters(config="mol")
 
 
