@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from molebm.conformers import generate
     from molebm.models.checkpoint import load_model
     from molebm.plausibility import score
+    from molebm.plausibility.repair import repair
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "generate", "load_model", "score"]
+__all__ = ["__version__", "generate", "load_model", "repair", "score"]
 
 _HOMES = {
     "generate": "molebm.conformers",
     "load_model": "molebm.models.checkpoint",
+    "repair": "molebm.plausibility.repair",
     "score": "molebm.plausibility",
 }
 
