@@ -129,8 +129,8 @@ def mended(case: Case, step: Step, mol: Chem.Mol) -> Mended:
 
 
 def heavy_rmsd(mol: Chem.Mol, other: Chem.Mol) -> float:
-    """RMSD of the heavy atoms in the best superposition, Å; atoms keep their order."""
-    return float(rdMolAlign.AlignMol(Chem.Mol(mol), other, atomMap=_heavy_pairs(mol)))
+    """RMSD of the heavy atoms in the best superposition, Å to four digits; atoms keep their order."""
+    return round(float(rdMolAlign.AlignMol(Chem.Mol(mol), other, atomMap=_heavy_pairs(mol))), 4)
 
 
 def _relaxed(case: Case, mol: Chem.Mol, heavy: float) -> Chem.Mol:

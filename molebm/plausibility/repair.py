@@ -104,20 +104,23 @@ def _repair_window(
     scores = list(score_records(window, energy, settings.scoring))
     attempts: dict[int, _Attempt] = {}
     failed: dict[int, str] = {}
+    refused: dict[int, str] = {}
     for place, (record, before) in enumerate(zip(window, scores, strict=True)):
         try:
             if record.mol is None or (before.score is None and not before.flagged):
                 failed[place] = record.error or before.status
             elif before.flagged or settings.relax_all:
                 attempts[place] = _begin(record, before, energy, settings)
-        except MoleculeError as error:
-            failed[place] = str(error)
+        except MoleculeError as error:  # of its graph, which was scored and no relaxing can cure
+            refused[place] = str(error)
     while pending := [attempt for attempt in attempts.values() if attempt.steps and not attempt.done]:
         _go_on(pending, pool, partial(score_records, energy=energy, settings=settings.scoring))
     for place, (record, before) in enumerate(zip(window, scores, strict=True)):
         if place in failed:
             about = (record.index, record.name, record.source)
             yield Repaired(*about, "failed", failed[place], record.mol, before, before, None)
+        elif place in refused:
+            yield _unchanged(record, before, "not repaired", refused[place])
         elif place in attempts:
             yield _outcome(attempts[place])
         else:
