@@ -17,6 +17,7 @@ from rdkit import Chem
 from molebm.chem.reading import Record
 from molebm.errors import MoleculeError, TimeLimitError
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
+from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.mending import (
     Case,
     Energy,
@@ -40,6 +41,9 @@ NO_BETTER: Final = "relaxation makes it no better"
 MOST_TOLD: Final = 3  # changes that a step would make
 
 
+_Score = Callable[[Iterable[Record]], Iterator[Score]]
+
+
 @dataclass(slots=True)
 class _Attempt:
     """A repair under way."""
@@ -60,6 +64,7 @@ def repair(
     *,
     energy: str | NamedEnergy = LEARNED,
     model: str | Path | None = None,
+    calibration: Calibration | None = None,
     settings: RepairSettings | None = None,
 ) -> list[Repaired]:
     """Relax the structures that `score` flags, and leave the others alone; one outcome for each conformer, in order.
@@ -77,31 +82,36 @@ def repair(
         ``learned``, ``mmff94`` or ``mmff94s``; the latter have no p-values, and so flag nothing but stereo.
     model
         Checkpoint of the learned energy; the shipped one where it is None.
+    calibration
+        What trusted structures score; the shipped one where it is None.
 
     Raises
     ------
     RequestError, CheckpointError
-        As `named_energy`.
+        As `score`.
     """
     named = named_energy(energy, model) if isinstance(energy, str) else energy
-    return list(repair_records(_records(mols), named, settings or RepairSettings()))
+    return list(repair_records(_records(mols), named, settings or RepairSettings(), calibration))
 
 
-def repair_records(records: Iterable[Record], energy: NamedEnergy, settings: RepairSettings) -> Iterator[Repaired]:
+def repair_records(
+    records: Iterable[Record], energy: NamedEnergy, settings: RepairSettings, calibration: Calibration | None = None
+) -> Iterator[Repaired]:
     """Stream one outcome for each record, in their order; memory does not grow with their number.
 
     Relaxations are done one by one on the CPU, so that a repair does not depend on what is repaired beside it.
     """
     remaining = iter(records)
+    score = partial(score_records, energy=energy, settings=settings.scoring, calibration=calibration)
     with ThreadPoolExecutor(settings.scoring.threads) as pool:
         while window := list(islice(remaining, settings.scoring.batch_size)):
-            yield from _repair_window(window, energy, settings, pool)
+            yield from _repair_window(window, score, energy, settings, pool)
 
 
 def _repair_window(
-    window: list[Record], energy: NamedEnergy, settings: RepairSettings, pool: Executor
+    window: list[Record], score: _Score, energy: NamedEnergy, settings: RepairSettings, pool: Executor
 ) -> Iterator[Repaired]:
-    scores = list(score_records(window, energy, settings.scoring))
+    scores = list(score(window))
     attempts: dict[int, _Attempt] = {}
     failed: dict[int, str] = {}
     refused: dict[int, str] = {}
@@ -114,7 +124,7 @@ def _repair_window(
         except MoleculeError as error:  # of its graph, which was scored and no relaxing can cure
             refused[place] = str(error)
     while pending := [attempt for attempt in attempts.values() if attempt.steps and not attempt.done]:
-        _go_on(pending, pool, partial(score_records, energy=energy, settings=settings.scoring))
+        _go_on(pending, pool, score)
     for place, (record, before) in enumerate(zip(window, scores, strict=True)):
         if place in failed:
             about = (record.index, record.name, record.source)
@@ -143,7 +153,7 @@ def _begin(record: Record, before: Score, energy: NamedEnergy, settings: RepairS
     return _Attempt(record, before, case, steps, structure.mol, hint=hint)
 
 
-def _go_on(pending: Sequence[_Attempt], pool: Executor, score: Callable[[list[Record]], Iterator[Score]]) -> None:
+def _go_on(pending: Sequence[_Attempt], pool: Executor, score: _Score) -> None:
     """Take the next step of each repair, and score those that are still the molecule they should be."""
     whole = []
     for attempt, found in zip(pending, pool.map(_step, pending), strict=True):

@@ -195,6 +195,12 @@ def test_broken_and_new_bonds_are_named(alanine: Chem.Mol, learned: NamedEnergy)
     assert any("C0 and C9 would be 1.40 Å apart" in words for words in changes(case.structure, fused, lengths))
 
 
+def test_stereo_that_is_no_longer_as_declared_is_named(alanine: Chem.Mol, learned: NamedEnergy):
+    case = case_of(alanine, learned)
+    (words,) = changes(case.structure, mirrored(alanine), case.parameters.bond_length)
+    assert words == "C4 is R, declared S"
+
+
 def test_folding_what_is_right_leaves_it_much_as_it_was(relaxed: Chem.Mol, learned: NamedEnergy):
     case = case_of(relaxed, learned)
     after = refold(case, relaxed)
