@@ -26,11 +26,10 @@ ENERGIES: Final = (LEARNED, *MMFF_VARIANTS)
 
 
 class NamedEnergy(NamedTuple):
-    """Where the parameters of an energy come from, and what its plausibility scores are held against."""
+    """Where the parameters of an energy come from."""
 
     name: str
     parametrise: Parametrise
-    calibration: tuple[float, ...]  # scores of clean thermal structures; empty where there are none
 
 
 def named_energy(name: str, model: str | Path | None = None) -> NamedEnergy:
@@ -46,11 +45,10 @@ def named_energy(name: str, model: str | Path | None = None) -> NamedEnergy:
     if name not in ENERGIES:
         raise RequestError(f"no energy is called {name!r}; choose from {', '.join(ENERGIES)}")
     if name == LEARNED:
-        learned = load_model(model)
-        return NamedEnergy(name, learned_parameters(learned), tuple(learned.metadata.get("calibration", ())))
+        return NamedEnergy(name, learned_parameters(load_model(model)))
     if model is not None:
         raise RequestError(f"the energy {name!r} has no model to load; leave '{model}' out, or use {LEARNED!r}")
-    return NamedEnergy(name, mmff(MMFF_VARIANTS[name]), ())
+    return NamedEnergy(name, mmff(MMFF_VARIANTS[name]))
 
 
 def learned_parameters(model: LearnedModel) -> Parametrise:

@@ -1,50 +1,122 @@
-"""Write what clean thermal structures score into a model's metadata, so that scores become p-values.
+"""Make the calibration of the plausibility scores that ships with the package.
 
-python workflows/calibrate.py REFERENCES MODEL.safetensors
+python workflows/calibrate.py CRYSTALS.sdf... --smiles SMILES.smi -o molebm/plausibility/calibration.json
+
+What is usual, and how to weigh it, is learned from the crystal structures. The other sources are made here, of
+molecules drawn from the SMILES: generated (`molebm generate`), minimised (ETKDGv3, then MMFF94), md (MMFF94 Langevin
+dynamics at 300 K) and docked (minimised structures whose bonds are turned at random and not relaxed, as docking does).
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
+from rdkit import Chem
+from rdkit.Chem import AllChem
 
-from molebm.forcefield.mechanics import MechanicalEnergy
-from molebm.models.checkpoint import load_model, write_json
-from molebm.plausibility.calibration import ensemble_scores
-from molebm.topology import concatenate
-from molebm.training.shards import at_temperature, read_references
+from molebm.chem.graph import positions_from_mol, topology_from_mol
+from molebm.chem.reading import read_molecules
+from molebm.conformers import generate
+from molebm.errors import MolebmError
+from molebm.forcefield.parameters import in_medium
+from molebm.parametrise import NamedEnergy, mmff, named_energy
+from molebm.plausibility.calibrating import calibrate, learn_calibration
+from molebm.plausibility.calibration import to_json
+from molebm.plausibility.measurement import DIELECTRIC, DISPERSION
+from molebm.samplers.engines import make_engine
+from molebm.units import thermal_energy
 
+LARGEST = 100  # atoms
 TEMPERATURE = 300.0  # K
+MD_STEPS = 2500  # of 2 fs
+TURNING_KT, TURNS = 1.0, 300  # kcal/mol, and proposals
 
 
 @click.command()
-@click.argument("references", type=click.Path(exists=True, path_type=Path))
-@click.argument("model", type=click.Path(exists=True, path_type=Path))
-@click.option("--per-molecule", default=4, show_default=True, help="Structures taken of each molecule.")
-def main(references: Path, model: Path, per_molecule: int) -> None:
-    """Calibrate on the validation and test molecules, whose scaffolds the model has not seen."""
+@click.argument("crystals", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--smiles", required=True, type=click.Path(exists=True, path_type=Path), help="Molecules to make others of."
+)
+@click.option("--number", default=600, show_default=True, help="How many of them.")
+@click.option("--seed", default=0, show_default=True)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+def main(crystals: Sequence[Path], smiles: Path, number: int, seed: int, output: Path) -> None:
+    """Score trusted structures of all sources and write the calibration."""
     torch.set_num_threads(1)
-    learned = load_model(model)
-    unseen = [r for split in ("validation", "test") for r in read_references(references, split)]
-    scores: list[float] = []
-    for start in range(0, len(unseen), 32):
-        batch = unseen[start : start + 32]
-        topology = concatenate([r.topology for r in batch])
-        columns = at_temperature(batch[0], TEMPERATURE)[:per_molecule]
-        positions = torch.cat([r.positions[:, :, columns] for r in batch], dim=1)
-        energy_fn = MechanicalEnergy(topology, learned.parameters(topology))
-        found = ensemble_scores(energy_fn, topology, positions, TEMPERATURE).flatten()
-        scores += [round(score, 4) for score in found[torch.isfinite(found)].tolist()]
-    provenance = {
-        "structures": f"MMFF94 Langevin samples at {TEMPERATURE:.0f} K of {len(unseen)} molecules not trained on",
-        "per_molecule": per_molecule,
-    }
-    metadata = {**learned.metadata, "calibration": sorted(scores), "calibration_provenance": provenance}
-    write_json(model.with_suffix(".json"), metadata)
-    spread = torch.tensor(scores)
-    click.echo(f"{len(scores)} calibration scores, mean {spread.mean():.3f}, standard deviation {spread.std():.3f}")
+    energy = named_energy("learned")
+    trusted = [record.mol for path in crystals for record in read_molecules(path) if record.mol is not None]
+    names = ", ".join(path.name for path in crystals)
+    found = learn_calibration(trusted, energy, source="crystal", provenance=f"ligands of {names}", seed=seed)
+    click.echo(f"crystal: {found.sources['crystal'].n}; experts {found.experts}")
+    drawn = _drawn(smiles, number, seed)
+    for source, (make, provenance) in SOURCES.items():
+        mols = [made for mol in drawn if (made := _made(make, mol, energy)) is not None]
+        where = f"{provenance}, of molecules drawn from {smiles.name}"
+        found = calibrate(mols, energy, found, source=source, provenance=where)
+        click.echo(f"{source}: {found.sources[source].n}")
+    output.write_text(json.dumps(to_json(found)), encoding="utf-8")
+
+
+def _drawn(smiles: Path, number: int, seed: int) -> list[Chem.Mol]:
+    mols = [record.mol for record in read_molecules(smiles) if record.mol is not None]
+    whole = [Chem.AddHs(mol) for mol in mols if len(Chem.GetMolFrags(mol)) == 1]
+    small = [mol for mol in whole if mol.GetNumAtoms() <= LARGEST]
+    order = np.random.default_rng(seed).permutation(len(small))[:number]
+    return [small[place] for place in order]
+
+
+def _made(make: Callable[[Chem.Mol, NamedEnergy], Chem.Mol], mol: Chem.Mol, energy: NamedEnergy) -> Chem.Mol | None:
+    try:
+        return make(mol, energy)
+    except MolebmError:
+        return None
+
+
+def generated(mol: Chem.Mol, energy: NamedEnergy) -> Chem.Mol:
+    (found,) = generate(Chem.MolToSmiles(Chem.RemoveAllHs(mol)), n_conformers=1)
+    return Chem.Mol(found, confId=found.GetConformer().GetId())
+
+
+def minimised(mol: Chem.Mol, energy: NamedEnergy) -> Chem.Mol:
+    copy = Chem.Mol(mol)
+    settings = AllChem.ETKDGv3()
+    settings.randomSeed = 1
+    settings.maxIterations = 5
+    if AllChem.EmbedMolecule(copy, settings) != 0 or AllChem.MMFFOptimizeMolecule(copy, maxIters=5000) < 0:
+        raise MolebmError("it cannot be embedded or typed")
+    return copy
+
+
+def moved(mol: Chem.Mol, energy: NamedEnergy, *, docked: bool) -> Chem.Mol:
+    """Follow a minimised structure at 300 K in MMFF94, or turn its bonds in the learned energy."""
+    copy = minimised(mol, energy)
+    topology = topology_from_mol(copy)
+    x = positions_from_mol(copy)
+    if docked:
+        medium = in_medium(energy.parametrise([copy], topology), dielectric=DIELECTRIC, dispersion=DISPERSION)
+        engine = make_engine(topology, medium, "auto", 60.0)
+        x = engine.turn_bonds(x, torch.full((TURNS,), TURNING_KT), [1]) if engine.n_rotors else x
+    else:
+        engine = make_engine(topology, mmff()([copy], topology), "auto", 60.0)
+        x = engine.anneal(x, torch.full((MD_STEPS,), thermal_energy(TEMPERATURE)), [1])
+    if not x.isfinite().all():
+        raise MolebmError("it exploded")
+    copy.GetConformer().SetPositions(x[:, :, 0].double().T.contiguous().numpy())
+    return copy
+
+
+SOURCES = {
+    "generated": (generated, "conformers by `molebm generate` with its defaults, one each"),
+    "minimised": (minimised, "ETKDGv3, then MMFF94 minimisation in a vacuum"),
+    "md": (partial(moved, docked=False), f"MMFF94 Langevin dynamics, 5 ps at {TEMPERATURE:.0f} K in a vacuum"),
+    "docked": (partial(moved, docked=True), "minimised structures with bonds turned at random in the learned energy"),
+}
 
 
 if __name__ == "__main__":

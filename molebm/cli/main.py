@@ -15,6 +15,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 COMMANDS = {  # name: (module:function, what the list of commands says)
     "generate": ("molebm.cli.generate:generate", "Make low-energy conformers of molecules."),
     "score": ("molebm.cli.score:score", "Say how plausible given conformers are, and what is wrong where."),
+    "calibrate": ("molebm.cli.calibrate:calibrate", "Hold scores against structures that you trust."),
     "repair": ("molebm.cli.repair:repair", "Relax flagged conformers, and make no other molecule of them."),
     "prepare": ("molebm.cli.prepare:prepare", "Make reference ensembles to train on."),
     "prepare-openmm": ("molebm.cli.prepare_openmm:prepare_openmm", "Sample OpenMM force fields to train on."),

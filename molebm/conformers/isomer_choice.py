@@ -9,7 +9,6 @@ from rdkit import Chem
 from torch import Generator
 
 from molebm.chem.isomers import open_stereo, stereoisomers
-from molebm.samplers.engines import make_engine
 from molebm.conformers.molecule_search import start_of
 from molebm.conformers.search import random_starts
 from molebm.conformers.settings import GenerationSettings
@@ -17,6 +16,7 @@ from molebm.conformers.validity import is_connected
 from molebm.errors import EmbeddingError
 from molebm.forcefield.mechanics import Backend
 from molebm.parametrise import Parametrise
+from molebm.samplers.engines import make_engine
 
 MOST: Final = 64  # isomers of one record that are enumerated
 FOLDED: Final = 16  # structures that are folded without regard to stereo

@@ -17,7 +17,6 @@ from molebm.chem.embedding import embed
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.conformers.backends import effort_for
 from molebm.conformers.choice import lowest_of_each_kind, those_that_stand_for_all
-from molebm.samplers.engines import Engine, Relaxed, make_engine
 from molebm.conformers.search import number_of_candidates, sampled_minima, starts_with_good_rings
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.validity import follows_stereo, is_connected
@@ -25,6 +24,7 @@ from molebm.errors import EmbeddingError, MoleculeError, StereoError, TimeLimitE
 from molebm.forcefield.mechanics import Backend
 from molebm.forcefield.parameters import Parameters, concatenate_parameters, in_medium
 from molebm.parametrise import Parametrise
+from molebm.samplers.engines import Engine, Relaxed, make_engine
 from molebm.topology import Topology, concatenate
 
 DIELECTRIC: Final = 10.0  # relative permittivity, between that of a binding site and of water

@@ -9,10 +9,10 @@ from typing import Final
 import torch
 from torch import Generator, Tensor
 
-from molebm.samplers.engines import Engine, Relaxed
 from molebm.conformers.validity import bonds_are_whole, follows_stereo
 from molebm.forcefield.parameters import Parameters
 from molebm.samplers.bond_graph import SINGLE
+from molebm.samplers.engines import Engine, Relaxed
 from molebm.samplers.tempering import geometric_temperatures
 from molebm.topology import Topology
 from molebm.units import thermal_energy

@@ -41,6 +41,7 @@ class DescentSettings(NamedTuple):
     seconds: float = _FOREVER  # allowed
     tether: Tensor | None = None  # (N,) kcal/mol/Å², of each atom to where it began; infinite to hold it
 
+
 class _Settings(ctypes.Structure):
     _fields_ = [
         ("force_tolerance", ctypes.c_float),

@@ -1,27 +1,245 @@
-"""What the structures of a thermal ensemble score: the scale that others are held against."""
+"""What trusted structures look like, by where they come from: the scale that others are held against."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
-from molebm.forcefield.energy import EnergyFn
-from molebm.plausibility.relaxation import relax, strain_score
-from molebm.topology import Topology
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from molebm.errors import CheckpointError, RequestError
+from molebm.plausibility.environments import Norm
+from molebm.plausibility.observations import KINDS
+from molebm.plausibility.statistics import STATISTICS, Norms
+from molebm.plausibility.surprise import Surprise, conformal_p_value
+
+Numbers = NDArray[np.float64]
+
+FORMAT: Final = 1
+SHIPPED: Final = "calibration.json"
+SIZES: Final = (16, 22, 28, 36)  # heavy atoms, between which sizes are told apart
+SIZE_TAIL: Final = 0.8  # quantile of the scores that is the same for all sizes
+FEWEST_OF_SIZE: Final = 30  # trusted structures of a size whose quantile is believed
+CHANNELS: Final[dict[str, tuple[str, ...]]] = {
+    "geometry": ("bonds", "angles", "planes", "spread"),
+    "torsions": ("rings", "rotors"),
+    "contacts": ("contacts",),
+    "strain": ("strain",),
+    "hydrogens": ("hydrogen lengths", "hydrogen places"),
+}
+"""The channels that numbers measure, and the statistics in each."""
+
+FAULT: Final = 30.0  # nats, of one declared thing that is not so
 
 
-def ensemble_scores(energy_fn: EnergyFn, topology: Topology, positions: Tensor, temperature: float = 300.0) -> Tensor:
-    """Score conformers as `score` does, from tensors alone, (G, C).
+class Expert(NamedTuple):
+    """How much is made of the surprise of one statistic: offset + weight · surprise."""
 
-    Of a sample of exp(-E/kT) at the temperature of the score, these are the calibration scores that
-    `conformal_p_value` takes. A conformer whose energy is not finite scores NaN: leave it out.
+    offset: float  # nats
+    weight: float
 
-    Parameters
-    ----------
-    positions
-        (3, N, C) Å.
-    temperature
-        K.
+
+@dataclass(frozen=True)
+class Source:
+    """Trusted structures of one kind of source."""
+
+    provenance: str
+    statistics: Mapping[str, Numbers]  # (n,) each, structures in one order
+    heavy_atoms: Numbers  # (n,)
+
+    @property
+    def n(self) -> int:
+        return len(self.heavy_atoms)
+
+    @cached_property
+    def surprises(self) -> dict[str, Surprise]:
+        return {name: Surprise(values) for name, values in self.statistics.items()}
+
+
+class Verdict(NamedTuple):
+    """What is made of the statistics of structures, each (n,)."""
+
+    score: Numbers  # minus the common logarithm of the smooth share of trusted structures that score as high
+    p_value: Numbers
+    channels: dict[str, tuple[Numbers, Numbers]]  # score and p-value, of those that were measured
+
+
+class Yardstick:
+    """One source of trusted structures, and how their statistics are put together.
+
+    Larger molecules have more that can be unusual: the scores of each size are moved so that they are high equally
+    often. The score is the logarithm of a sum over statistics of the exponential of `Expert`: that of a mixture, in
+    which whatever is most unusual decides.
     """
-    with torch.no_grad():
-        energy = energy_fn(positions)
-        minimum = relax(energy_fn, topology, positions)
-    return strain_score(energy - minimum.energy, topology, temperature)
+
+    def __init__(self, source: Source, experts: Mapping[str, Expert], measured: frozenset[str]) -> None:
+        self.source = source
+        self._experts = {name: expert for name, expert in experts.items() if name in measured}
+        self._channels = {
+            channel: kept
+            for channel, names in CHANNELS.items()
+            if (kept := [name for name in names if name in self._experts])
+        }
+        opinions = self._opinions(source.statistics)
+        whole = _together(list(opinions.values()))
+        self._shift = _shift_by_size(whole, source.heavy_atoms)
+        self._whole = whole - self._shift(source.heavy_atoms)
+        self._whole_surprise = Surprise(np.exp(self._whole))
+        self._of_channel = {c: _together([opinions[name] for name in names]) for c, names in self._channels.items()}
+        self._channel_surprise = {c: Surprise(np.exp(values)) for c, values in self._of_channel.items()}
+        self._usual = {name: float(np.quantile(values, 0.95)) for name, values in source.statistics.items()}
+
+    def usual(self, statistic: str) -> float:
+        """What one trusted structure in twenty exceeds."""
+        return max(self._usual[statistic], 1e-9)
+
+    def judge(self, statistics: Mapping[str, Numbers], heavy_atoms: Numbers, faults: Numbers) -> Verdict:
+        """Score structures by their statistics (n,), their heavy atoms (n,) and how many faults they have (n,)."""
+        opinions = self._opinions(statistics)
+        whole = _together([*opinions.values(), np.where(faults > 0, FAULT * faults, -np.inf)])
+        whole = whole - self._shift(heavy_atoms)
+        channels = {}
+        for channel, names in self._channels.items():
+            value = _together([opinions[name] for name in names])
+            channels[channel] = (
+                _common_logarithm(self._channel_surprise[channel], value),
+                conformal_p_value(value, self._of_channel[channel]),
+            )
+        p_value = conformal_p_value(whole, self._whole)
+        return Verdict(_common_logarithm(self._whole_surprise, whole), p_value, channels)
+
+    def _opinions(self, statistics: Mapping[str, Numbers]) -> dict[str, Numbers]:
+        surprises = self.source.surprises
+        return {
+            name: offset + weight * surprises[name](statistics[name])
+            for name, (offset, weight) in self._experts.items()
+        }
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What is usual in each environment, how statistics are weighed, and trusted structures by their source."""
+
+    energy: str  # name of the energy that it was made with
+    norms: Norms
+    experts: Mapping[str, Expert]
+    sources: Mapping[str, Source]
+
+    def yardstick(self, source: str, measured: frozenset[str]) -> Yardstick:
+        """Return that of one source, for the statistics that are measured.
+
+        Raises
+        ------
+        RequestError
+            If there is no such source.
+        """
+        if source not in self.sources:
+            known = ", ".join(self.sources)
+            raise RequestError(f"the calibration has no source {source!r}; choose from {known}, or calibrate your own")
+        return Yardstick(self.sources[source], self.experts, measured)
+
+
+def load_calibration(path: str | Path | None = None) -> Calibration:
+    """Read a calibration that `save_calibration` wrote; the shipped one where the path is None.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged or of another version.
+    """
+    try:
+        if path is None:
+            text = files("molebm.plausibility").joinpath(SHIPPED).read_text(encoding="utf-8")
+        else:
+            text = Path(path).read_text(encoding="utf-8")
+        content = json.loads(text)
+        if content.get("format") != FORMAT:
+            raise CheckpointError(f"calibration '{path}' is of another version; calibrate again with this one")
+        return _from_json(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"calibration '{path or SHIPPED}' cannot be read: {error}; calibrate again") from error
+
+
+def to_json(calibration: Calibration) -> dict[str, Any]:
+    """Lay a calibration out in what JSON knows."""
+    return {
+        "format": FORMAT,
+        "energy": calibration.energy,
+        "experts": {name: list(expert) for name, expert in calibration.experts.items()},
+        "sources": {
+            name: {
+                "provenance": source.provenance,
+                "heavy_atoms": source.heavy_atoms.astype(int).tolist(),
+                "statistics": {s: _rounded(values) for s, values in source.statistics.items()},
+            }
+            for name, source in calibration.sources.items()
+        },
+        "norms": {
+            kind: {
+                "centre": norm.centre,
+                "scale": norm.scale,
+                "keys": norm.keys.tolist(),
+                "centres": _rounded(norm.centres),
+                "scales": _rounded(norm.scales),
+            }
+            for kind, norm in calibration.norms.items()
+        },
+    }
+
+
+def _from_json(content: Mapping[str, Any]) -> Calibration:
+    norms = {
+        kind.name: Norm(
+            float(stored["centre"]),
+            float(stored["scale"]),
+            np.array(stored["keys"], dtype=np.int64),
+            np.array(stored["centres"], dtype=float),
+            np.array(stored["scales"], dtype=float),
+        )
+        for kind in KINDS
+        for stored in [content["norms"][kind.name]]
+    }
+    sources = {
+        name: Source(
+            stored["provenance"],
+            {s: np.array(values, dtype=float) for s, values in stored["statistics"].items()},
+            np.array(stored["heavy_atoms"], dtype=float),
+        )
+        for name, stored in content["sources"].items()
+    }
+    experts = {name: Expert(*map(float, values)) for name, values in content["experts"].items()}
+    missing = set(STATISTICS) - set(experts)
+    if missing:
+        raise ValueError(f"it does not weigh {', '.join(sorted(missing))}")
+    return Calibration(str(content["energy"]), norms, experts, sources)
+
+
+def _together(opinions: list[Numbers]) -> Numbers:
+    return np.logaddexp.reduce(np.stack(opinions), axis=0)
+
+
+def _common_logarithm(surprise: Surprise, value: Numbers) -> Numbers:
+    return surprise(np.exp(np.minimum(value, 700.0))) / np.log(10)
+
+
+def _shift_by_size(whole: Numbers, heavy_atoms: Numbers) -> Callable[[Numbers], Numbers]:
+    """Find what to take from scores, by heavy atoms, so that those of all sizes are high equally often."""
+    size = np.searchsorted(np.array(SIZES), heavy_atoms)
+    groups = [size == group for group in np.unique(size)]
+    groups = [group for group in groups if group.sum() >= FEWEST_OF_SIZE]
+    if not groups:
+        return np.zeros_like
+    middle = np.array([np.median(heavy_atoms[group]) for group in groups])
+    high = np.array([np.quantile(whole[group], SIZE_TAIL) for group in groups])
+    shift = high - np.quantile(whole, SIZE_TAIL)
+    return lambda sizes: np.interp(sizes, middle, shift)
+
+
+def _rounded(values: Numbers) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]

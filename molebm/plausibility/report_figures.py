@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from typing import Final, TypedDict
+from typing import Any, Final, TypedDict
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
@@ -19,7 +20,7 @@ COLOUR_STOPS: Final = ("#dfe3e8", "#fdd888", "#f9964b", "#e3342a")  # from no sc
 DRAWING_SIZE: Final = (340, 250)  # pixels
 WORTH_COLOURING: Final = 0.05  # of the highest score of the molecule
 _INDEX: Final = "_molebm_index"
-_PLOT_STYLE: Final = {
+_PLOT_STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",  # letters, not outlines
     "svg.hashsalt": "molebm",  # the same names in every run
     "font.family": "sans-serif",
@@ -70,7 +71,7 @@ def p_value_histogram(counts: Sequence[int], alpha: float) -> str:
         axes.axvline(alpha, color="#8c0d14", linewidth=1, linestyle=":", label=f"α = {alpha:g}")
         axes.set(xlim=(0, 1), xlabel="p-value", ylabel="structures")
         axes.set_ylim(0, 1.22 * max(*counts, expected + spread, 1))
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend(frameon=False, loc="upper right", ncols=2, fontsize=8)
         written = io.StringIO()
         nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))

@@ -5,27 +5,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Final
 
 import pandas as pd
 import torch
 from rdkit import Chem
 
 from molebm.chem.reading import Record
-from molebm.errors import MoleculeError, RequestError
+from molebm.chem.sanity import graph_faults
+from molebm.errors import GraphError, MoleculeError, RequestError, TimeLimitError
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
-from molebm.plausibility.assessment import Assessment, assess
 from molebm.plausibility.batches import Poses, assemble, batches, runs_of_poses
-from molebm.plausibility.conformal import conformal_p_value
+from molebm.plausibility.calibration import FAULT, Calibration, Yardstick, load_calibration
+from molebm.plausibility.discoveries import flag_discoveries
+from molebm.plausibility.judging import Faults, Judgement, judge
+from molebm.plausibility.measurement import measure
+from molebm.plausibility.scores import COLUMNS, OK, Score
+from molebm.plausibility.statistics import SPREAD, STATISTICS, STRAIN
 from molebm.plausibility.stereo import mismatches_with
 from molebm.plausibility.structures import Structure, admit
 
-OK: Final = "ok"
-COLUMNS: Final = ("record", "name", "status", "energy_kcal_mol", "score", "p_value", "flagged", "reasons")
+TOO_SLOW = "relaxing it took too long; leave it out, or leave the strain out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class ScoringSettings:
     """
 
     alpha: float = 0.05  # share of plausible structures that may be flagged
-    temperature: float = 300.0  # K, of the thermal energy that scores are measured in
-    n_anneals: int = 0  # from each relaxed structure, for a lower reference; there is no p-value for it
-    seed: int = 0  # of the anneals; without them nothing is random
+    source: str = "crystal"  # what plausible structures come from; see `Calibration.sources`
+    with_strain: bool = True
+    seed: int = 0  # of the search for what a strained structure is held against
     declared: str | None = None  # SMILES of what every structure is meant to be
     device: str = "cpu"
     threads: int = 1
@@ -49,33 +52,14 @@ class ScoringSettings:
 
     def __post_init__(self) -> None:
         _require(0 < self.alpha < 1, "alpha", self.alpha, "above 0 and below 1")
-        _require(0 < self.temperature < math.inf, "the temperature", self.temperature, "above 0 K")
-        _require(self.n_anneals >= 0, "the number of anneals", self.n_anneals, "0 or more")
-        _require(self.seed >= 0, "the seed", self.seed, "0 or more")
+        _require(0 <= self.seed < 2**63, "the seed", self.seed, "0 or more, and below 2^63")
         _require(self.threads >= 1, "the number of threads", self.threads, "at least 1")
         _require(self.batch_size >= 1, "the batch size", self.batch_size, "at least 1")
 
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What is said of one record; numbers are None, and `flagged` too, where there is no score."""
-
-    record: int  # counts from 0
-    name: str
-    source: str
-    status: str  # ok, or why there is no score and what to do
-    energy: float | None = None  # kcal/mol
-    score: float | None = None  # higher is less plausible; thermal structures score about 1
-    p_value: float | None = None  # None where the energy has no calibration
-    flagged: bool | None = None
-    reasons: tuple[str, ...] = ()
-    elements: tuple[str, ...] = field(default=(), repr=False)  # (N,) hydrogens that were added last
-    atom_excess: tuple[float, ...] = field(default=(), repr=False)  # (N,) kcal/mol
-
-    def row(self) -> dict[str, float | str | None]:
-        """Return the record as a row of `COLUMNS`."""
-        told = (self.record, self.name, self.status, self.energy, self.score, self.p_value, self.flagged)
-        return dict(zip(COLUMNS, (*told, "; ".join(self.reasons)), strict=True))
+    @property
+    def measured(self) -> frozenset[str]:
+        """The statistics that these settings measure."""
+        return frozenset((*STATISTICS, SPREAD, *([STRAIN] if self.with_strain else [])))
 
 
 def score(
@@ -83,14 +67,15 @@ def score(
     *,
     energy: str | NamedEnergy = LEARNED,
     model: str | Path | None = None,
+    calibration: Calibration | None = None,
     settings: ScoringSettings | None = None,
+    fdr: float | None = None,
 ) -> pd.DataFrame:
     """Score how plausible molecules are as they stand in space, one row for each conformer, in their order.
 
-    The score is the energy above the same structure relaxed, over 3/2 N kT: 0 where it is relaxed, about 1 for
-    a thermal structure, more where bonds are strained or atoms clash. The p-value is the chance that a
-    plausible structure scores so high, and a row is flagged where it is at most `settings.alpha`, or where the
-    coordinates have not the stereo that the tags of the molecule, or its property ``declared_smiles``, declare.
+    The p-value is the chance that a plausible structure scores so high, and a row is flagged where it is at most
+    `settings.alpha`, or where the stereo is not as the tags of the molecule, or its property ``declared_smiles``,
+    declare, or the graph is none that a molecule has.
 
     Parameters
     ----------
@@ -98,56 +83,149 @@ def score(
         In three dimensions, one row for each conformer; what cannot be scored says so in its `status`. Hydrogens
         that are missing are added and relaxed.
     energy
-        ``learned``, ``mmff94`` or ``mmff94s``; the latter have no calibration, and so no p-values.
+        ``learned``, ``mmff94`` or ``mmff94s``; there are p-values for the energy of the calibration alone.
     model
         Checkpoint of the learned energy; the shipped one where it is None.
+    calibration
+        What trusted structures score, as `load_calibration` and `calibrate` give; the shipped one where it is None.
+    fdr
+        Flag by the procedure of Benjamini and Hochberg over all rows, at this rate of false discoveries, in
+        place of `settings.alpha`.
 
     Returns
     -------
-    Columns record, name, status, energy_kcal_mol, score, p_value, flagged and reasons. Atoms count from 0 in
-    the reasons; hydrogens that were added follow the atoms given.
+    The columns `COLUMNS`: first record, name, status, energy_kcal_mol, score, p_value, flagged and reasons, then a
+    score and a p-value for each channel. Atoms count from 0 in the reasons; hydrogens that were added follow the
+    atoms given.
 
     Raises
     ------
     RequestError, CheckpointError
-        As `named_energy`.
+        As `named_energy` and `Calibration.yardstick`.
     """
     named = named_energy(energy, model) if isinstance(energy, str) else energy
-    scores = score_records(_records(mols), named, settings or ScoringSettings())
+    scores = score_records(_records(mols), named, settings or ScoringSettings(), calibration)
     table = pd.DataFrame([found.row() for found in scores], columns=list(COLUMNS))
-    numbers = ["energy_kcal_mol", "score", "p_value"]
-    return table.astype({**dict.fromkeys(numbers, "float64"), "record": "int64", "flagged": "boolean"})
+    numbers = [column for column in COLUMNS if column not in ("record", "name", "status", "flagged", "reasons")]
+    table = table.astype({**dict.fromkeys(numbers, "float64"), "record": "int64", "flagged": "boolean"})
+    return table if fdr is None else flag_discoveries(table, fdr)
 
 
-def score_records(records: Iterable[Record], energy: NamedEnergy, settings: ScoringSettings) -> Iterator[Score]:
-    """Stream one score for each record, in their order; memory does not grow with their number."""
-    remaining = iter(records)
-    with ThreadPoolExecutor(settings.threads) as pool:
-        while window := list(islice(remaining, settings.batch_size)):
-            yield from _score_window(window, energy, settings, pool)
-
-
-def _score_window(
-    window: list[Record], energy: NamedEnergy, settings: ScoringSettings, pool: Executor
+def score_records(
+    records: Iterable[Record], energy: NamedEnergy, settings: ScoringSettings, calibration: Calibration | None = None
 ) -> Iterator[Score]:
-    admitted: dict[int, Structure] = {}
-    failed: dict[int, str] = {}
-    for place, record in enumerate(window):
+    """Stream one score for each record, in their order; memory does not grow with their number."""
+    scorer = _Scorer(energy, settings, calibration or load_calibration())
+    return scorer.stream(iter(records))
+
+
+class _Scorer:
+    """What is the same for all records."""
+
+    def __init__(self, energy: NamedEnergy, settings: ScoringSettings, calibration: Calibration) -> None:
+        self.energy, self.settings, self.calibration = energy, settings, calibration
+        self.yardstick: Yardstick = calibration.yardstick(settings.source, settings.measured)
+        self.has_p_values = energy.name == calibration.energy
+
+    def stream(self, remaining: Iterator[Record]) -> Iterator[Score]:
+        with ThreadPoolExecutor(self.settings.threads) as pool:
+            while window := list(islice(remaining, self.settings.batch_size)):
+                yield from self._window(window, pool)
+
+    def _window(self, window: list[Record], pool: Executor) -> Iterator[Score]:
+        admitted: dict[int, Structure] = {}
+        faults: dict[int, Faults] = {}
+        failed: dict[int, MoleculeError] = {}
+        for place, record in enumerate(window):
+            try:
+                admitted[place] = structure = _admit(record, self.settings.declared)
+                faults[place] = _faults(record, structure)
+            except MoleculeError as error:
+                failed[place] = error
+        judged: dict[int, Judgement] = {}
+        work = partial(self._batch, faults=faults)
+        for found, without in pool.map(work, batches(runs_of_poses(admitted.items()))):
+            judged |= found
+            failed |= without
+        for place, record in enumerate(window):
+            if place in judged:
+                yield self._scored(record, admitted[place], judged[place])
+            else:
+                yield self._unscored(record, failed[place])
+
+    def _batch(
+        self, molecules: list[Poses], *, faults: dict[int, Faults]
+    ) -> tuple[dict[int, Judgement], dict[int, MoleculeError]]:
+        batch, unknown = assemble(molecules, self.energy.parametrise, torch.device(self.settings.device))
+        failed: dict[int, MoleculeError] = {place: reason for poses, reason in unknown for place in poses.places}
+        if batch is None:
+            return {}, failed
         try:
-            admitted[place] = _admit(record, settings.declared)
-        except MoleculeError as error:
-            failed[place] = str(error)
-    calibration = () if settings.n_anneals else energy.calibration
-    assessed: dict[int, Assessment] = {}
-    work = partial(_score_batch, energy=energy, settings=settings)
-    for found, without_parameters in pool.map(work, batches(runs_of_poses(admitted.items()))):
-        assessed |= found
-        failed |= without_parameters
-    for place, record in enumerate(window):
-        if place in failed:
-            yield Score(record.index, record.name, record.source, failed[place])
-        else:
-            yield _scored(record, admitted[place], assessed[place], calibration, settings.alpha)
+            measurement = measure(batch, with_strain=self.settings.with_strain, seed=self.settings.seed)
+        except TimeLimitError:
+            if len(batch.molecules) == 1:
+                late = MoleculeError(TOO_SLOW)
+                return {}, failed | dict.fromkeys(batch.molecules[0].places, late)
+            judged: dict[int, Judgement] = {}
+            for poses in batch.molecules:
+                found, without = self._batch([poses], faults=faults)
+                judged |= found
+                failed |= without
+            return judged, failed
+        ordered = [faults[place] for poses in batch.molecules for place in poses.places]
+        return dict(judge(batch, measurement, ordered, self.calibration, self.yardstick)), failed
+
+    def _scored(self, record: Record, structure: Structure, found: Judgement) -> Score:
+        p_value = found.p_value if self.has_p_values else None
+        faulty = any((found.channels[channel][0] or 0) > 0 for channel in ("stereo", "graph"))
+        flagged = faulty or (p_value is not None and p_value <= self.settings.alpha)
+        reasons = found.reasons
+        if flagged and not reasons:
+            reasons = [finding.words for finding in found.findings[:2]]
+        if structure.n_added:
+            plural = "s" if structure.n_added > 1 else ""
+            reasons = [*reasons, f"{structure.n_added} missing hydrogen{plural} added and relaxed"]
+        channels = found.channels
+        if not self.has_p_values:
+            channels = {name: (value, None) for name, (value, _) in channels.items()}
+        return Score(
+            record.index,
+            record.name,
+            record.source,
+            OK,
+            found.energy,
+            found.score,
+            p_value,
+            flagged,
+            tuple(reasons),
+            channels,
+            self.yardstick.source.n if self.has_p_values else None,
+            tuple(atom.GetSymbol() for atom in structure.mol.GetAtoms()),
+            tuple(found.atom_scores),
+            tuple(found.findings),
+            structure.mol,
+        )
+
+    def _unscored(self, record: Record, error: MoleculeError) -> Score:
+        """Flag what no molecule is, and say of anything else why there is no score."""
+        listed = record.faults or (error.faults if isinstance(error, GraphError) else ())
+        if not listed:
+            return Score(record.index, record.name, record.source, str(error))
+        n = self.yardstick.source.n
+        faults = Faults([], list(listed))
+        return Score(
+            record.index,
+            record.name,
+            record.source,
+            OK,
+            None,
+            FAULT * len(listed) / math.log(10),
+            1 / (n + 1) if self.has_p_values else None,
+            True,
+            tuple(faults.words),
+            {"graph": faults.channels(n)["graph"]},
+            n if self.has_p_values else None,
+        )
 
 
 def _admit(record: Record, declared: str | None) -> Structure:
@@ -156,41 +234,9 @@ def _admit(record: Record, declared: str | None) -> Structure:
     return admit(record.mol, declared)
 
 
-def _score_batch(
-    molecules: list[Poses], *, energy: NamedEnergy, settings: ScoringSettings
-) -> tuple[dict[int, Assessment], dict[int, str]]:
-    device = torch.device(settings.device)
-    batch, failed = assemble(molecules, energy.parametrise, device)
-    generator = torch.Generator(device).manual_seed(settings.seed)
-    assessed: dict[int, Assessment] = {}
-    if batch is not None:
-        assessed = dict(assess(batch, settings.temperature, n_anneals=settings.n_anneals, generator=generator))
-    return assessed, {place: str(reason) for poses, reason in failed for place in poses.places}
-
-
-def _scored(
-    record: Record, structure: Structure, found: Assessment, calibration: tuple[float, ...], alpha: float
-) -> Score:
-    mismatches = mismatches_with(structure.mol, structure.declared)
-    p_value = None
-    if calibration:
-        held_against = torch.tensor(calibration, dtype=torch.float64)
-        p_value = float(conformal_p_value(torch.tensor(found.score, dtype=torch.float64), held_against))
-    unlikely = p_value is not None and p_value <= alpha
-    spread = [f"strain in many places: {found.kinds} kcal/mol"] if unlikely and not found.worst and found.kinds else []
-    return Score(
-        record.index,
-        record.name,
-        record.source,
-        OK,
-        energy=found.energy,
-        score=found.score,
-        p_value=p_value,
-        flagged=unlikely or bool(mismatches),
-        reasons=(*mismatches, *found.worst, *spread, *found.notes),
-        elements=tuple(found.elements),
-        atom_excess=tuple(found.atom_excess),
-    )
+def _faults(record: Record, structure: Structure) -> Faults:
+    stereo = mismatches_with(structure.mol, structure.declared)
+    return Faults(stereo, graph_faults(record.mol) if record.mol is not None else [])
 
 
 def _records(mols: Iterable[Chem.Mol | None]) -> Iterator[Record]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from molebm.chem.graph import positions_from_mol
 from molebm.chem.parsing import mol_from_smiles
 from molebm.chem.stereo import declared_centres, declared_double_bonds
-from molebm.errors import MoleculeError, StereoError
+from molebm.errors import Fault, MoleculeError, StereoError
 from molebm.forcefield.geometry import cos_torsion, norm
 
 FLAT: Final = 0.1  # triple product of unit vectors; 0.77 for a regular tetrahedron
@@ -23,7 +23,7 @@ _OTHER: Final = {
 }
 
 
-def stereo_mismatches(mol: Chem.Mol) -> list[str]:
+def stereo_mismatches(mol: Chem.Mol) -> list[Fault]:
     """Say where the first conformer is not as the tags of the molecule declare it.
 
     What the tags leave open is not looked at. Centres that are all inverted and give the same
@@ -41,16 +41,19 @@ def stereo_mismatches(mol: Chem.Mol) -> list[str]:
         found.GetBondWithIdx(bond).SetStereo(_OTHER[found.GetBondWithIdx(bond).GetStereo()])
     declared = _named(mol)
     found = _named(found)
-    words = [f"stereo {_label(declared, centre)}: flat, should be {_code(declared, centre)}" for centre in flat]
+    faults = [Fault(f"{_label(declared, c)} is flat, declared {_code(declared, c)}", (c,)) for c in flat]
     if _canonical(found) != _canonical(declared):
-        words += [
-            f"stereo {_label(declared, c)}: declared {_code(declared, c)}, is {_code(found, c)}"
-            if _code(declared, c) != _code(found, c)
-            else f"stereo {_label(declared, c)}: the mirror image of what is declared"
+        faults += [
+            Fault(
+                f"{_label(declared, c)} is {_code(found, c)}, declared {_code(declared, c)}"
+                if _code(declared, c) != _code(found, c)
+                else f"{_label(declared, c)} is the mirror image of what is declared",
+                (c,),
+            )
             for c in inverted
         ]
-        words += [_turned(mol.GetBondWithIdx(bond)) for bond in turned]
-    return words
+        faults += [_turned(mol.GetBondWithIdx(bond)) for bond in turned]
+    return faults
 
 
 def as_declared(mol: Chem.Mol, smiles: str) -> Chem.Mol:
@@ -78,15 +81,15 @@ def as_declared(mol: Chem.Mol, smiles: str) -> Chem.Mol:
     return declared
 
 
-def mismatches_with(mol: Chem.Mol, smiles: str | None) -> list[str]:
+def mismatches_with(mol: Chem.Mol, smiles: str | None) -> list[Fault]:
     """Say where the first conformer is neither as its tags nor as the SMILES, if any, declare it."""
-    words = stereo_mismatches(mol)
+    faults = stereo_mismatches(mol)
     if smiles is None:
-        return words
+        return faults
     try:
-        return list(dict.fromkeys([*words, *stereo_mismatches(as_declared(mol, smiles))]))
+        return list(dict.fromkeys([*faults, *stereo_mismatches(as_declared(mol, smiles))]))
     except MoleculeError as error:
-        return [*words, str(error)]
+        return [*faults, Fault(str(error), ())]
 
 
 def _centres(mol: Chem.Mol, x: Tensor) -> tuple[list[int], list[int]]:
@@ -136,8 +139,8 @@ def _code(mol: Chem.Mol, atom: int) -> str:
     return centre.GetProp("_CIPCode") if centre.HasProp("_CIPCode") else hand
 
 
-def _turned(bond: Chem.Bond) -> str:
+def _turned(bond: Chem.Bond) -> Fault:
     ends = (bond.GetBeginAtom(), bond.GetEndAtom())
     names = "=".join(f"{atom.GetSymbol()}{atom.GetIdx()}" for atom in ends)
-    declared = bond.GetStereo().name.removeprefix("STEREO")
-    return f"stereo {names}: declared {declared}, is {_OTHER[bond.GetStereo()].name.removeprefix('STEREO')}"
+    declared, found = (stereo.name.removeprefix("STEREO") for stereo in (bond.GetStereo(), _OTHER[bond.GetStereo()]))
+    return Fault(f"{names} is {found}, declared {declared}", tuple(atom.GetIdx() for atom in ends))

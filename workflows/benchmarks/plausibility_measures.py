@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, spearmanr
 
+from molebm.plausibility.discoveries import discoveries
+
 Array = NDArray[np.float64]
 
 N_RESAMPLES: Final = 500  # of the parents, in a bootstrap
@@ -51,27 +53,13 @@ def auroc(clean: Array, defects: Array, parents: NDArray[np.int64], generator: n
     return Interval(value, float(low), float(high))
 
 
-def conformal(scores: Array, calibration: Array) -> Array:
-    """Share of calibration scores at least as high, each score counted among them: its p-value."""
-    ordered = np.sort(calibration)
-    at_least = len(ordered) - np.searchsorted(ordered, scores, side="left")
-    return (1 + at_least) / (1 + len(ordered))
-
-
-def discoveries(p_values: Array, rate: float) -> NDArray[np.bool_]:
-    """Tell which are flagged so that of these at most such a share are good ones (Benjamini and Hochberg)."""
-    ordered = np.sort(p_values)
-    under = np.flatnonzero(ordered <= rate * np.arange(1, len(ordered) + 1) / len(ordered))
-    return p_values <= (ordered[under[-1]] if len(under) else -1)
-
-
 def false_discovery(
     clean: Array, defects: Array, *, contamination: float, rate: float, generator: np.random.Generator
 ) -> tuple[float, float]:
     """Mean share of good structures among those flagged, and of defects that are flagged.
 
-    In each draw half of the good structures calibrate, the others are tested, with as many defects as make the
-    contamination.
+    In each draw half of the good structures are tested, with as many defects as make the contamination. All are
+    given by their p-values.
     """
     n_test = len(clean) // 2
     n_wrong = min(len(defects), max(1, round(n_test * contamination / (1 - contamination))))
@@ -80,7 +68,7 @@ def false_discovery(
         order = generator.permutation(len(clean))
         wrong = generator.choice(defects, size=n_wrong, replace=False)
         tested = np.concatenate([clean[order[:n_test]], wrong])
-        flagged = discoveries(conformal(tested, clean[order[n_test:]]), rate)
+        flagged = discoveries(tested, rate)
         shares.append(flagged[:n_test].sum() / max(flagged.sum(), 1))
         found.append(flagged[n_test:].mean())
     return float(np.mean(shares)), float(np.mean(found))

@@ -45,6 +45,12 @@ from rdkit import __version__ as rdkit_version
 from structure_scores import StructureScore, score_structures
 
 from molebm.chem.reading import read_molecules
+from molebm.parametrise import LEARNED, named_energy
+from molebm.plausibility.calibrating import learn_calibration
+from molebm.plausibility.scoring import ScoringSettings
+
+SOURCE: Final = "crystal"
+THREADS: Final = 2
 
 METHODS: Final = (MOLEBM, "posebusters", "mmff", "z")
 POSEBUSTERS, MMFF = "PoseBusters", "MMFF94 strain"
@@ -89,9 +95,9 @@ def main(
     scores: dict[str, Scores] = {}
     tables: list[tuple[str, str]] = []
     if MOLEBM in methods:
-        calibration, clean, defects = _molebm(structures)
+        clean, defects = _molebm(structures, seed)
         scores[MOLEBM] = scores_of([each.score for each in clean], [each.score for each in defects])
-        tables = _tables_of_molebm(structures, calibration, clean, defects, scores[MOLEBM], seed)
+        tables = _tables_of_molebm(structures, clean, defects, seed)
     if "posebusters" in methods:
         scores[POSEBUSTERS] = _posebusters(structures, n_busted, processes, cache)
     if "mmff" in methods:
@@ -143,28 +149,30 @@ def _structures(files: Sequence[Path], seed: int, at_most: int | None) -> Struct
     return Structures(order[:half], clean, cases, defects)
 
 
-def _molebm(structures: Structures) -> tuple[list[StructureScore], list[StructureScore], list[StructureScore]]:
-    """Score the calibration half, the parents and the defects in one go."""
-    good = [parent.mol for parent in (*structures.calibration, *structures.clean)]
-    found = score_structures([*good, *structures.defects])
-    half = len(structures.calibration)
-    return found[:half], found[half : len(good)], found[len(good) :]
+def _molebm(structures: Structures, seed: int) -> tuple[list[StructureScore], list[StructureScore]]:
+    """Learn and calibrate on one half, and score the others and what is made of them in one go."""
+    trusted = [parent.mol for parent in structures.calibration]
+    energy = named_energy(LEARNED)
+    learned = learn_calibration(trusted, energy, source=SOURCE, provenance="one half", seed=seed)
+    click.echo(f"Experts: {dict(learned.experts)}")
+    clean = [parent.mol for parent in structures.clean]
+    settings = ScoringSettings(source=SOURCE, threads=THREADS)
+    found = score_structures([*clean, *structures.defects], learned, energy=energy, settings=settings)
+    return found[: len(clean)], found[len(clean) :]
 
 
 def _tables_of_molebm(
     structures: Structures,
-    calibration: list[StructureScore],
     clean: list[StructureScore],
     defects: list[StructureScore],
-    scores: Scores,
     seed: int,
 ) -> list[tuple[str, str]]:
     sources = [parent.source for parent in structures.clean]
-    good = np.array([each.score for each in (*calibration, *clean) if each.scored])
-    wrong = scores.defects[[clean[case.parent].scored for case in structures.cases]]
+    good = np.array([each.p_value for each in clean if each.scored])
+    wrong = np.array([each.p_value for each in defects if each.scored])
     return [
         ("molebm: flagged, located, rising with severity", detail_table(clean, defects, structures.cases)),
-        ("molebm: false alarms", alarm_table(calibration, clean, sources)),
+        ("molebm: false alarms", alarm_table(clean, sources)),
         ("molebm: false discoveries (Benjamini-Hochberg)", discovery_table(good, wrong, seed)),
     ]
 

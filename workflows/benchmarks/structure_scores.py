@@ -11,7 +11,9 @@ from rdkit import Chem
 
 from molebm.chem.reading import Record
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
-from molebm.plausibility.scoring import OK, Score, ScoringSettings, score_records
+from molebm.plausibility.calibration import Calibration
+from molebm.plausibility.scores import OK, Score
+from molebm.plausibility.scoring import ScoringSettings, score_records
 
 
 class StructureScore(NamedTuple):
@@ -29,15 +31,19 @@ class StructureScore(NamedTuple):
 
 
 def score_structures(
-    mols: Iterable[Chem.Mol], *, energy: NamedEnergy | None = None, settings: ScoringSettings | None = None
+    mols: Iterable[Chem.Mol],
+    calibration: Calibration | None = None,
+    *,
+    energy: NamedEnergy | None = None,
+    settings: ScoringSettings | None = None,
 ) -> list[StructureScore]:
     """Score structures with the learned energy as users do, one after the other."""
     records = (Record(index, f"mol-{index}", "benchmark", mol, None) for index, mol in enumerate(mols))
-    scored = score_records(records, energy or named_energy(LEARNED, None), settings or ScoringSettings())
+    scored = score_records(records, energy or named_energy(LEARNED, None), settings or ScoringSettings(), calibration)
     return [_structure_score(found) for found in scored]
 
 
 def _structure_score(found: Score) -> StructureScore:
     score = np.nan if found.score is None else found.score
     p_value = np.nan if found.p_value is None else found.p_value
-    return StructureScore(found.status, score, p_value, bool(found.flagged), np.array(found.atom_excess))
+    return StructureScore(found.status, score, p_value, bool(found.flagged), np.array(found.atom_scores))

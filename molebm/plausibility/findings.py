@@ -1,0 +1,85 @@
+"""What is unusual about a structure and where, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+from molebm.plausibility.statistics import STATISTICS, Standardised
+
+WORTH_TELLING: Final = 1.0  # of what one trusted structure in twenty has at its worst term
+WORTH_KEEPING: Final = 0.25  # of the same
+FAULTY: Final = 100.0  # score of what is wrong whatever the energy says
+POWER: Final = 4.0  # of the sum over terms that makes the score of an atom
+_STATISTIC_OF: Final = {kind: statistic for statistic, kinds in STATISTICS.items() for kind in kinds}
+
+
+class Finding(NamedTuple):
+    """One term that is not as expected."""
+
+    channel: str
+    kind: str
+    atoms: tuple[int, ...]  # of its molecule
+    score: float  # 1 where one trusted structure in twenty has as much at its worst term of the kind
+    given: float
+    expected: float
+    words: str
+
+
+def findings(
+    terms: Sequence[Standardised], usual: Callable[[str], float], first_atom: Sequence[int], symbols: Sequence[str]
+) -> dict[tuple[int, int], list[Finding]]:
+    """Collect by molecule and pose what is most unusual, the worst first.
+
+    Parameters
+    ----------
+    usual
+        What one trusted structure in twenty exceeds, by statistic.
+    first_atom
+        (G,) where the atoms of each molecule begin.
+    symbols
+        (N,) of all atoms.
+    """
+    found: dict[tuple[int, int], list[Finding]] = {}
+    for term in terms:
+        seen = term.observations
+        kind = seen.kind
+        score = (term.sharp / usual(_STATISTIC_OF[kind.name])).nan_to_num(nan=torch.inf)
+        for place, pose in (score >= WORTH_KEEPING).nonzero().tolist():
+            molecule = int(seen.molecule[place])
+            start = first_atom[molecule]
+            atoms = seen.atoms[:, place].tolist()
+            names = dict(zip("abcd", (f"{symbols[atom]}{atom - start}" for atom in atoms), strict=False))
+            given, expected = float(seen.given[place, pose]), float(term.expected[place, pose])
+            words = kind.words.format(
+                **names,
+                given=given,
+                expected=expected,
+                deviation=float(seen.deviation[place, pose]),
+                scale=float(term.scale[place]),
+            )
+            finding = Finding(
+                kind.channel,
+                kind.name,
+                tuple(atom - start for atom in atoms),
+                float(score[place, pose]),
+                given,
+                expected,
+                words,
+            )
+            found.setdefault((molecule, pose), []).append(finding)
+    for listed in found.values():
+        listed.sort(key=lambda finding: -finding.score)
+    return found
+
+
+def atom_scores(found: Sequence[Finding], n_atoms: int) -> Tensor:
+    """Give each atom the fourth root of the sum of the fourth powers of the scores of its terms, (N,)."""
+    total = torch.zeros(n_atoms, dtype=torch.float64)
+    for finding in found:
+        for atom in set(finding.atoms):
+            total[atom] += min(finding.score, 1e6) ** POWER
+    return total ** (1 / POWER)

@@ -1,0 +1,78 @@
+"""Hydrogens by themselves: where they were put says more of the program that put them than of the structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from molebm.forcefield import geometry
+from molebm.plausibility.environments import AtomTypes, key
+from molebm.plausibility.observations import HYDROGEN_LENGTH, HYDROGEN_PLACE, Observations
+from molebm.topology import Topology
+
+CONVENTIONS: Final = (-0.15, 0.06)  # Å, by which all bonds to hydrogen of a source may differ from the energy's
+HYDROGEN: Final = 1
+
+
+class HydrogenBonds:
+    """The bonds to hydrogens of a batch, from the heavier atom to the hydrogen."""
+
+    def __init__(self, topology: Topology, bond_length: Tensor) -> None:
+        hydrogen = topology.atomic_numbers == HYDROGEN
+        one = hydrogen[topology.bonds].sum(0) == 1
+        a, b = topology.bonds[:, one]
+        self.bearer, self.hydrogen = torch.where(hydrogen[a], b, a), torch.where(hydrogen[a], a, b)
+        self.length = bond_length[one].double()  # (B,) Å
+
+    def normalised(self, positions: Tensor) -> Tensor:
+        """Move each hydrogen along its bond to the length that the energy has, (3, N, C) Å."""
+        bearer = positions[:, self.bearer]
+        arm = positions[:, self.hydrogen] - bearer
+        moved = positions.clone()
+        moved[:, self.hydrogen] = bearer + arm * (self.length[:, None] / geometry.norm(arm).clamp(min=1e-3))
+        return moved
+
+
+def hydrogen_geometry(
+    topology: Topology, types: AtomTypes, bonds: HydrogenBonds, given: Tensor, placed: Tensor, added: Tensor
+) -> Iterator[Observations]:
+    """Compare the hydrogens given, (3, N, C) Å, with where they relax to; those that were `added` (N,) are left out.
+
+    Lengths are held against those of the other hydrogens of the molecule, and places against the relaxed ones with
+    all lengths made equal.
+    """
+    known = ~added[bonds.hydrogen]
+    atoms = torch.stack([bonds.bearer[known], bonds.hydrogen[known]])
+    molecule = topology.molecule[atoms[0]]
+    length = geometry.distance(given, *atoms)
+    off = length - bonds.length[known, None]
+    usual = _medians(off, molecule, topology.n_molecules)
+    convention = usual.clamp(*CONVENTIONS)[molecule]
+    bearer = types.coarse[atoms[0]]
+    keys = torch.stack([key(40, types.element[atoms[0]]), key(41, bearer)])
+    yield Observations(
+        HYDROGEN_LENGTH,
+        atoms,
+        molecule,
+        keys,
+        length,
+        bonds.length[known, None] + convention,
+        off - convention,
+    )
+    away = geometry.norm(bonds.normalised(given)[:, atoms[1]] - placed[:, atoms[1]])
+    keys = torch.stack([key(42, bearer), key(43, types.fine[atoms[0]])])
+    yield Observations(HYDROGEN_PLACE, atoms, molecule, keys, away, torch.zeros_like(away), away)
+
+
+def _medians(values: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:
+    """Median over the terms of each molecule, (G, C); 0 where there are none."""
+    result = values.new_zeros((n_molecules, values.shape[1]))
+    counts = torch.bincount(molecule, minlength=n_molecules)
+    order = molecule.argsort(stable=True)
+    for index, part in enumerate(values[order].split(counts.tolist())):
+        if len(part):
+            result[index] = part.median(0).values
+    return result

@@ -1,0 +1,96 @@
+"""From what a batch of structures is measured to be to what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from molebm.errors import Fault
+from molebm.plausibility.batches import Batch
+from molebm.plausibility.calibration import Calibration, Yardstick
+from molebm.plausibility.findings import FAULTY, WORTH_TELLING, Finding, atom_scores, findings
+from molebm.plausibility.measurement import Measurement
+from molebm.plausibility.scores import Pair
+from molebm.plausibility.statistics import STRAIN, standardised, statistics
+
+MOST_REASONS: Final = 6
+
+
+class Judgement(NamedTuple):
+    """What is said of one structure."""
+
+    energy: float  # kcal/mol
+    score: float
+    p_value: float
+    channels: dict[str, Pair]
+    reasons: list[str]
+    findings: list[Finding]
+    atom_scores: list[float]
+
+
+class Faults(NamedTuple):
+    """What is wrong with one structure whatever its energy: declared stereo, and the graph."""
+
+    stereo: list[Fault]
+    graph: list[Fault]
+
+    def channels(self, n_trusted: int) -> dict[str, Pair]:
+        """Count them; of n trusted structures none has any."""
+        return {
+            "stereo": (float(len(self.stereo)), 1 / (n_trusted + 1) if self.stereo else 1.0),
+            "graph": (float(len(self.graph)), 1 / (n_trusted + 1) if self.graph else 1.0),
+        }
+
+    @property
+    def words(self) -> list[str]:
+        return [fault.words for fault in (*self.stereo, *self.graph)]
+
+
+def judge(
+    batch: Batch, measurement: Measurement, faults: Sequence[Faults], calibration: Calibration, yardstick: Yardstick
+) -> Iterator[tuple[int, Judgement]]:
+    """Judge every structure of a batch, each with the place it came in; faults are in the order of the places."""
+    terms = standardised(measurement, calibration.norms)
+    shape = measurement.energy.shape
+    sizes = batch.topology.atoms_per_molecule().tolist()
+    starts = np.cumsum([0, *sizes])
+    heavy = np.array([poses.structures[0].mol.GetNumHeavyAtoms() for poses in batch.molecules], dtype=float)
+    numbers = {name: values.numpy().ravel() for name, values in statistics(measurement, terms).items()}
+    counts = np.array([len(each.stereo) + len(each.graph) for each in faults], dtype=float)
+    verdict = yardstick.judge(numbers, np.repeat(heavy, shape[1]), counts)
+
+    symbols = [atom.GetSymbol() for poses in batch.molecules for atom in poses.structures[0].mol.GetAtoms()]
+    found = findings(terms, yardstick.usual, starts.tolist(), symbols)
+    row = 0
+    for g, poses in enumerate(batch.molecules):
+        for c, place in enumerate(poses.places):
+            listed = [*_as_findings(faults[row]), *found.get((g, c), [])]
+            reasons = [finding.words for finding in listed if finding.score >= WORTH_TELLING][:MOST_REASONS]
+            strain = numbers.get(STRAIN)
+            if strain is not None and strain[row] > yardstick.usual(STRAIN):
+                usual = yardstick.usual(STRAIN)
+                reasons.append(f"strain {strain[row]:.1f} kcal/mol, usually at most {usual:.1f}")
+            yield (
+                place,
+                Judgement(
+                    float(measurement.energy[g, c]),
+                    float(verdict.score[row]),
+                    float(verdict.p_value[row]),
+                    {name: (float(s[row]), float(p[row])) for name, (s, p) in verdict.channels.items()}
+                    | faults[row].channels(yardstick.source.n),
+                    reasons,
+                    listed,
+                    atom_scores(listed, sizes[g]).tolist(),
+                ),
+            )
+            row += 1
+
+
+def _as_findings(faults: Faults) -> list[Finding]:
+    return [
+        Finding(channel, channel, fault.atoms, FAULTY, np.nan, np.nan, fault.words)
+        for channel, listed in (("stereo", faults.stereo), ("graph", faults.graph))
+        for fault in listed
+    ]

@@ -1,0 +1,88 @@
+"""Bonds, angles, planes and rings of heavier atoms, held against the same structure relaxed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from molebm.forcefield import geometry
+from molebm.plausibility.environments import AtomTypes, key, unordered
+from molebm.plausibility.observations import ANGLE, BOND, PLANE, RING, STIFF, Kind, Observations, wrapped
+from molebm.topology import Topology
+
+HYDROGEN: Final = 1
+_SINGLE, _DOUBLE, _AROMATIC = 0, 1, 3  # categories of bonds in `Topology.bond_features`
+_DEGREES: Final = 180 / math.pi
+
+
+def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled: Tensor) -> Iterator[Observations]:
+    """Compare positions (3, N, C) Å with where a tethered relaxation brings them."""
+    heavy = topology.atomic_numbers != HYDROGEN
+    order, ring = topology.bond_features[0], topology.bond_features[2]
+
+    def compare(kind: Kind, atoms: Tensor, keys: list[Tensor], measure: Callable[[Tensor], Tensor]) -> Observations:
+        given, expected = measure(placed), measure(settled)
+        off = given - expected
+        deviation = wrapped(off) if kind in (STIFF, RING) else off
+        return Observations(kind, atoms, topology.molecule[atoms[0]], torch.stack(keys), given, expected, deviation)
+
+    chosen = heavy[topology.bonds].all(0)
+    atoms, kinds = topology.bonds[:, chosen], (order[chosen], (ring[chosen] > 0).long())
+    yield compare(
+        BOND,
+        atoms,
+        [
+            key(1, *kinds),
+            key(2, *kinds, *unordered(*types.coarse[atoms])),
+            key(3, *kinds, *unordered(*types.fine[atoms])),
+        ],
+        lambda x: geometry.distance(x, *atoms),
+    )
+
+    chosen = heavy[topology.angles].all(0)
+    angles, sides = topology.angles[:, chosen], ring[topology.angle_bonds[:, chosen]]
+    within = torch.where((sides > 0).all(0), sides.amin(0), 0)
+    first, centre, last = angles
+    yield compare(
+        ANGLE,
+        angles,
+        [
+            key(4, within, types.coarse[centre]),
+            key(5, within, types.coarse[centre], *unordered(types.element[first], types.element[last])),
+            key(6, within, types.fine[centre], *unordered(types.coarse[first], types.coarse[last])),
+        ],
+        lambda x: _DEGREES * geometry.angle_from_cos(geometry.cos_angle(x, angles)),
+    )
+
+    impropers = topology.impropers[:, heavy[topology.impropers].all(0)]
+    centre = impropers[1]
+    yield compare(
+        PLANE,
+        impropers,
+        [key(7, types.coarse[centre]), key(8, types.fine[centre])],
+        lambda x: _DEGREES * geometry.sin_wilson(x, impropers)[0].clamp(-1, 1).asin(),
+    )
+
+    middle = topology.torsion_bonds[1]
+    all_heavy = heavy[topology.torsions].all(0)
+    stiff = ((order == _DOUBLE) | (order == _AROMATIC))[middle]
+    in_ring = (ring > 0)[topology.torsion_bonds].all(0)
+    for kind, number, wanted in ((STIFF, 9, stiff), (RING, 11, ~stiff & in_ring & (order == _SINGLE)[middle])):
+        torsions = topology.torsions[:, all_heavy & wanted]
+        bond = middle[all_heavy & wanted]
+        ends = unordered(*types.coarse[torsions[1:3]])
+        yield compare(
+            kind,
+            torsions,
+            [key(number, order[bond], ring[bond]), key(number + 1, order[bond], ring[bond], *ends)],
+            partial(_torsion_degrees, torsions),
+        )
+
+
+def _torsion_degrees(torsions: Tensor, positions: Tensor) -> Tensor:
+    return _DEGREES * geometry.torsion_angle(positions, torsions)

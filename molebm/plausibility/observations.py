@@ -1,0 +1,69 @@
+"""What is looked at in a structure: terms, each with what it is, what was expected, and how far off it is."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Kind(NamedTuple):
+    """One kind of term that is looked at."""
+
+    name: str
+    channel: str
+    unit: str
+    least_scale: float  # in that unit; no environment is known better
+    signed: bool  # whether it can be off both ways
+    words: str  # a format of the names of its atoms a, b, c, d and of given, expected, deviation and scale
+
+
+BOND: Final = Kind("bond", "geometry", "Å", 0.01, True, "{a}–{b} {given:.2f} Å, expected {expected:.2f} ± {scale:.2f}")
+ANGLE: Final = Kind(
+    "angle", "geometry", "°", 1.0, True, "angle {a}–{b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+)
+PLANE: Final = Kind(
+    "plane", "geometry", "°", 1.0, True, "{b} {given:.0f}° out of plane, expected {expected:.0f} ± {scale:.0f}"
+)
+STIFF: Final = Kind(
+    "double bond", "geometry", "°", 1.0, True, "{b}={c} twisted to {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+)
+RING: Final = Kind(
+    "ring torsion", "torsions", "°", 2.0, True, "ring at {b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+)
+ROTOR: Final = Kind(
+    "rotor",
+    "torsions",
+    "kcal/mol",
+    0.2,
+    False,
+    "torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol high",
+)
+CONTACT: Final = Kind(
+    "contact", "contacts", "kcal/mol", 0.1, False, "{a}···{b} {given:.2f} Å, expected at least {expected:.2f}"
+)
+HYDROGEN_LENGTH: Final = Kind(
+    "hydrogen length", "hydrogens", "Å", 0.02, True, "{a}–{b} {given:.2f} Å, expected {expected:.2f} ± {scale:.2f}"
+)
+HYDROGEN_PLACE: Final = Kind(
+    "hydrogen place", "hydrogens", "Å", 0.05, False, "{b} {deviation:.1f} Å from its place at {a}, usual {scale:.1f}"
+)
+KINDS: Final = (BOND, ANGLE, PLANE, STIFF, RING, ROTOR, CONTACT, HYDROGEN_LENGTH, HYDROGEN_PLACE)
+
+
+class Observations(NamedTuple):
+    """All terms of one kind, in a batch of G molecules with C poses each."""
+
+    kind: Kind
+    atoms: Tensor  # (K, T) int64
+    molecule: Tensor  # (T,) int64
+    keys: Tensor  # (L, T) int64, of their environments from coarse to fine
+    given: Tensor  # (T, C) in the unit that the words name
+    expected: Tensor  # (T, C) the same, as the energy has it
+    deviation: Tensor  # (T, C) in the unit of the kind, 0 where all is as expected
+
+
+def wrapped(degrees: Tensor) -> Tensor:
+    """Bring differences of torsions between -180 and 180 degrees."""
+    return torch.remainder(degrees + 180, 360) - 180

@@ -1,0 +1,104 @@
+"""Bonds that can be turned about: what the energy would fall by if one were turned a little."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from molebm.forcefield import geometry
+from molebm.forcefield.geometry import norm
+from molebm.plausibility.environments import AtomTypes, key, unordered
+from molebm.plausibility.observations import ROTOR, Observations
+from molebm.samplers.bond_graph import atoms_within_molecules
+from molebm.samplers.engines import Engine
+from molebm.samplers.rotors import Rotors, find_rotors
+from molebm.topology import Topology
+
+TURNS: Final = tuple(float(turn) for turn in range(-60, 61, 10) if turn)  # degrees, up to the next rotamer
+HYDROGEN: Final = 1
+
+
+def rotor_scans(topology: Topology, types: AtomTypes, engine: Engine, positions: Tensor) -> Observations:
+    """Turn the smaller side of each acyclic single bond as a whole, one bond at a time.
+
+    The deviation of a bond is how much lower the energy is at the best of `TURNS`. Sides of hydrogens alone are
+    left out. Positions are (3, N, C) Å.
+    """
+    rotors = _heavy(topology, find_rotors(topology))
+    torsions = _one_torsion_each(topology, rotors)
+    lower = torch.stack([_lower(topology, rotors, engine, x[..., None]) for x in positions.unbind(2)], dim=1)
+    j, k = torsions[1:3]
+    angle = 180 / math.pi * geometry.torsion_angle(positions, torsions)
+    return Observations(
+        ROTOR,
+        torsions,
+        rotors.molecule,
+        torch.stack(
+            [
+                key(20, *unordered(types.coarse[j], types.coarse[k])),
+                key(21, *unordered(types.fine[j], types.fine[k])),
+            ]
+        ),
+        angle,
+        angle,
+        lower.to(positions),
+    )
+
+
+def _lower(topology: Topology, rotors: Rotors, engine: Engine, x: Tensor) -> Tensor:
+    """How much lower each rotor can be, (R,) kcal/mol, from one pose (3, N, 1) Å.
+
+    Rotors of different molecules are turned at once, each molecule turning its first, then its second and so on.
+    """
+    n_rotors = len(rotors.molecule)
+    counts = torch.bincount(rotors.molecule, minlength=topology.n_molecules)
+    most = int(counts.max()) if n_rotors else 0
+    if most == 0:
+        return x.new_zeros(0)
+    starts = counts.cumsum(0) - counts
+    nth = torch.arange(n_rotors, device=x.device) - starts[rotors.molecule]
+    row = torch.full((topology.n_molecules, most), n_rotors, device=x.device)  # the last turns nothing
+    row[rotors.molecule, nth] = torch.arange(n_rotors, device=x.device)
+    of_atom = row[topology.molecule]  # (N, M)
+    within = atoms_within_molecules(topology)
+    turning = rotors.turning[of_atom, within[:, None]][None, :, :, None]  # (1, N, M, 1)
+    stays, carries = x[:, rotors.axis[0], 0], x[:, rotors.axis[1], 0]  # (3, R + 1)
+    direction = carries - stays
+    u = (direction / norm(direction).clamp(min=1e-6))[:, of_atom][..., None]  # (3, N, M, 1)
+    arm = (x - carries[:, of_atom])[..., None]
+    turns = torch.tensor(TURNS, device=x.device, dtype=x.dtype) * (math.pi / 180)
+    along = (u * arm).sum(0, keepdim=True) * u
+    turned = along + turns.cos() * (arm - along) + turns.sin() * torch.linalg.cross(u.expand_as(arm), arm, dim=0)
+    moved = torch.where(turning, turned + carries[:, of_atom][..., None], x[..., None])
+    energy = engine.energy(moved.flatten(2).contiguous()).view(topology.n_molecules, most, len(TURNS))
+    lowest = energy.nan_to_num(nan=math.inf).amin(2)  # (G, M)
+    fall = (engine.energy(x) - lowest).clamp(min=0)
+    return fall[rotors.molecule, nth].nan_to_num(posinf=1e6)
+
+
+def _heavy(topology: Topology, rotors: Rotors) -> Rotors:
+    """Leave out those that turn hydrogens alone."""
+    heavy = topology.atomic_numbers != HYDROGEN
+    within = atoms_within_molecules(topology)
+    table = torch.zeros((topology.n_molecules, rotors.turning.shape[1]), dtype=torch.bool, device=heavy.device)
+    table[topology.molecule, within] = heavy
+    kept = (rotors.turning[:-1] & table[rotors.molecule]).any(1)
+    last = torch.ones(1, dtype=torch.bool, device=heavy.device)
+    rows = torch.cat([kept, last])
+    return Rotors(rotors.molecule[kept], rotors.axis[:, rows], rotors.turning[rows])
+
+
+def _one_torsion_each(topology: Topology, rotors: Rotors) -> Tensor:
+    """Name each rotor by one torsion about it, of heavier atoms if there is one, (4, R)."""
+    best: dict[tuple[int, int], tuple[int, ...]] = {}
+    heavy = (topology.atomic_numbers != HYDROGEN).tolist()
+    for torsion in sorted(
+        map(tuple, topology.torsions.T.tolist()), key=lambda t: (heavy[t[0]] + heavy[t[3]], -t[0], -t[3])
+    ):
+        best[torsion[1], torsion[2]] = torsion
+        best[torsion[2], torsion[1]] = torsion[::-1]
+    rows = [best.get((i, j), (i, i, j, j)) for i, j in rotors.axis[:, :-1].T.tolist()]
+    return torch.tensor(rows, dtype=torch.int64, device=topology.device).reshape(-1, 4).T
