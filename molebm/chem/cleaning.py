@@ -7,6 +7,7 @@ from typing import Final
 from rdkit import Chem
 
 from molebm.chem.sanity import fragments, unpaired_electrons
+from molebm.chem.walking import atoms_of, bonds_of
 from molebm.errors import GraphError, MoleculeError
 from molebm.topology import ELEMENTS
 
@@ -26,9 +27,9 @@ def check_molecule(mol: Chem.Mol) -> None:
     """
     if mol.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms; give a structure with at least one")
-    for atom in mol.GetAtoms():
+    for atom in atoms_of(mol):
         _check_atom(atom)
-    for bond in mol.GetBonds():
+    for bond in bonds_of(mol):
         _check_bond(bond)
     if radicals := tuple(unpaired_electrons(mol)):
         atom = mol.GetAtomWithIdx(radicals[0].atoms[0])
@@ -54,6 +55,11 @@ def prepare_molecule(mol: Chem.Mol) -> Chem.Mol:
         As `check_molecule`.
     """
     check_molecule(mol)
+    return with_hydrogens(mol)
+
+
+def with_hydrogens(mol: Chem.Mol) -> Chem.Mol:
+    """Do what `prepare_molecule` does for a molecule that is checked."""
     spatial = Chem.Mol(mol)
     for conformer in mol.GetConformers():
         if not conformer.Is3D():

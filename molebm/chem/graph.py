@@ -11,6 +11,7 @@ from torch import Tensor
 
 from molebm.chem.features import atom_features, bond_features
 from molebm.chem.stereo import declared_centres, declared_double_bonds
+from molebm.chem.walking import atoms_of, bonds_of
 from molebm.errors import MoleculeError
 from molebm.topology import ATOM_FEATURE_SIZES, BOND_FEATURE_SIZES, Topology
 
@@ -37,29 +38,37 @@ def topology_from_mol(mol: Chem.Mol) -> Topology:
         )
 
     rings = mol.GetRingInfo()
-    bonds = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()]
-    bond_index = {frozenset(pair): index for index, pair in enumerate(bonds)}
-    angles = [(i, a.GetIdx(), k) for a in mol.GetAtoms() for i, k in combinations(_neighbours(a), 2)]
-    torsions = _torsions(mol)
+    atoms, mol_bonds = atoms_of(mol), bonds_of(mol)
+    bonds = [(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol_bonds]
+    near = _neighbours(n_atoms, bonds)
+    angles = [(i, j, k) for j in range(n_atoms) for i, k in combinations(near[j], 2)]
+    torsions = _torsions(mol, atoms, near)
     centres = declared_centres(mol)
     double_bonds = declared_double_bonds(mol)
-    impropers = [(near[0], a.GetIdx(), near[1], near[2]) for a in mol.GetAtoms() if len(near := _neighbours(a)) == 3]
+    impropers = [(ends[0], j, ends[1], ends[2]) for j, ends in enumerate(near) if len(ends) == 3]
     first, second = np.nonzero(np.triu(distances >= 3))
+    bond_of = np.zeros((n_atoms, n_atoms), dtype=np.int64)
+    if bonds:
+        ends = np.array(bonds).T
+        bond_of[ends[0], ends[1]] = bond_of[ends[1], ends[0]] = np.arange(len(bonds))
 
-    def bonds_along(path: tuple[int, ...]) -> list[int]:
-        return [bond_index[frozenset(step)] for step in zip(path, path[1:], strict=False)]
+    def bonds_along(paths: Tensor) -> Tensor:
+        rows = paths.numpy()
+        return torch.from_numpy(bond_of[rows[:-1], rows[1:]])
+
+    angle_table, torsion_table = _table(angles, 3), _table(torsions, 4)
 
     return Topology(
-        atomic_numbers=torch.tensor([a.GetAtomicNum() for a in mol.GetAtoms()]),
-        formal_charges=torch.tensor([a.GetFormalCharge() for a in mol.GetAtoms()]),
-        atom_features=_table([atom_features(a, rings) for a in mol.GetAtoms()], len(ATOM_FEATURE_SIZES)),
+        atomic_numbers=torch.tensor([a.GetAtomicNum() for a in atoms]),
+        formal_charges=torch.tensor([a.GetFormalCharge() for a in atoms]),
+        atom_features=_table([atom_features(a, rings) for a in atoms], len(ATOM_FEATURE_SIZES)),
         molecule=torch.zeros(n_atoms, dtype=torch.int64),
         bonds=_table(bonds, 2),
-        bond_features=_table([bond_features(b, rings) for b in mol.GetBonds()], len(BOND_FEATURE_SIZES)),
-        angles=_table(angles, 3),
-        angle_bonds=_table([bonds_along(a) for a in angles], 2),
-        torsions=_table(torsions, 4),
-        torsion_bonds=_table([bonds_along(t) for t in torsions], 3),
+        bond_features=_table([bond_features(b, rings) for b in mol_bonds], len(BOND_FEATURE_SIZES)),
+        angles=angle_table,
+        angle_bonds=bonds_along(angle_table),
+        torsions=torsion_table,
+        torsion_bonds=bonds_along(torsion_table),
         impropers=_table(impropers, 4),
         pairs=torch.from_numpy(np.stack([first, second])),
         pairs_14=torch.from_numpy(distances[first, second] == 3),
@@ -78,19 +87,23 @@ def positions_from_mol(mol: Chem.Mol, dtype: torch.dtype = torch.float32) -> Ten
     return torch.from_numpy(np.stack(frames, axis=-1)).permute(1, 0, 2).to(dtype).contiguous()
 
 
-def _neighbours(atom: Chem.Atom) -> list[int]:
-    return sorted(n.GetIdx() for n in atom.GetNeighbors())
+def _neighbours(n_atoms: int, bonds: list[tuple[int, int]]) -> list[list[int]]:
+    """List the neighbours of each atom in order."""
+    near: list[list[int]] = [[] for _ in range(n_atoms)]
+    for i, j in bonds:
+        near[i].append(j)
+        near[j].append(i)
+    return [sorted(ends) for ends in near]
 
 
-def _torsions(mol: Chem.Mol) -> list[tuple[int, int, int, int]]:
+def _torsions(mol: Chem.Mol, atoms: list[Chem.Atom], near: list[list[int]]) -> list[tuple[int, int, int, int]]:
     found = []
     for j, k in mol.GetSubstructMatches(_ROTATABLE, maxMatches=max(1, 4 * mol.GetNumBonds())):
-        ends = (mol.GetAtomWithIdx(j), mol.GetAtomWithIdx(k))
-        if all(end.GetHybridization() in _TORSION_ENDS for end in ends):
-            found += [(i, j, k, m) for i in _neighbours(ends[0]) for m in _neighbours(ends[1]) if k != i != m != j]
+        if all(atoms[end].GetHybridization() in _TORSION_ENDS for end in (j, k)):
+            found += [(i, j, k, m) for i in near[j] for m in near[k] if k != i != m != j]
     return found
 
 
 def _table(rows: list, width: int) -> Tensor:
     """Turn a list of index tuples, possibly empty, into (width, n) int64."""
-    return torch.tensor(rows, dtype=torch.int64).reshape(-1, width).T.contiguous()
+    return torch.from_numpy(np.array(rows, dtype=np.int64).reshape(-1, width).T.copy())

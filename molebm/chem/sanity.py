@@ -14,6 +14,7 @@ from rdkit import Chem, rdBase
 
 from molebm.chem.strained_rings import strained_rings
 from molebm.chem.unlikely_charges import unlikely_charges
+from molebm.chem.walking import atoms_of
 from molebm.errors import Fault
 from molebm.topology import ELEMENTS
 
@@ -49,7 +50,7 @@ def chemistry_problems(raw: Chem.Mol) -> Iterator[Fault]:
 
     There is nothing to say where an element is not known, or stands for any: its valence is not known either.
     """
-    if any(atom.HasQuery() or atom.GetAtomicNum() not in ELEMENTS for atom in raw.GetAtoms()):
+    if any(atom.HasQuery() or atom.GetAtomicNum() not in ELEMENTS for atom in atoms_of(raw)):
         return
     with rdBase.BlockLogs():
         problems = Chem.DetectChemistryProblems(raw)
@@ -69,7 +70,7 @@ def chemistry_problems(raw: Chem.Mol) -> Iterator[Fault]:
 
 def unpaired_electrons(mol: Chem.Mol) -> Iterator[Fault]:
     """Find the radicals."""
-    for atom in mol.GetAtoms():
+    for atom in atoms_of(mol):
         if electrons := atom.GetNumRadicalElectrons():
             number = "an unpaired electron" if electrons == 1 else f"{electrons} unpaired electrons"
             yield Fault(f"{_names(mol, (atom.GetIdx(),))} has {number}", (atom.GetIdx(),))
@@ -94,7 +95,7 @@ def missing_hydrogens(mol: Chem.Mol) -> Iterator[Fault]:
     given: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     lacking: dict[int, tuple[list[str], bool]] = {}  # what an atom lacks, and whether others are there
-    for atom in mol.GetAtoms():
+    for atom in atoms_of(mol):
         if atom.GetAtomicNum() == 1:
             continue
         n_given, n_missing = _n_given(atom), atom.GetTotalNumHs()
@@ -119,7 +120,7 @@ def missing_hydrogens(mol: Chem.Mol) -> Iterator[Fault]:
 
 def hydrogens_beyond_valence(mol: Chem.Mol) -> Iterator[Fault]:
     """Find hypervalent neutral atoms with hydrogens that only a missing charge, or one bond too many, calls for."""
-    for atom in mol.GetAtoms():
+    for atom in atoms_of(mol):
         normal = _NORMAL_VALENCE.get(atom.GetAtomicNum())
         if normal is None or atom.GetFormalCharge() or not atom.GetTotalNumHs(includeNeighbors=True):
             continue

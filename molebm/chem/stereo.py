@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rdkit import Chem
 
+from molebm.chem.walking import atoms_of, bonds_of
+
 _HANDED = {Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 1, Chem.ChiralType.CHI_TETRAHEDRAL_CW: -1}
 _CIS = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
 _TRANS = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
@@ -17,7 +19,7 @@ def declared_centres(mol: Chem.Mol) -> list[tuple[tuple[int, int, int, int], int
     turn counter-clockwise, so the product of the first three is positive, with or without a fourth.
     """
     found = []
-    for atom in mol.GetAtoms():
+    for atom in atoms_of(mol):
         sign = _HANDED.get(atom.GetChiralTag())
         neighbours = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()]
         if sign is not None and len(neighbours) >= 3:
@@ -28,7 +30,7 @@ def declared_centres(mol: Chem.Mol) -> list[tuple[tuple[int, int, int, int], int
 def declared_double_bonds(mol: Chem.Mol) -> list[tuple[tuple[int, int, int, int], bool]]:
     """List ((a, begin, end, d), cis) for every double bond with declared E or Z."""
     found = []
-    for bond in mol.GetBonds():
+    for bond in bonds_of(mol):
         stereo = bond.GetStereo()
         if stereo in _CIS or stereo in _TRANS:
             a, d = bond.GetStereoAtoms()

@@ -7,6 +7,7 @@ from typing import Final
 
 from rdkit import Chem
 
+from molebm.chem.walking import atoms_of
 from molebm.errors import Fault
 from molebm.topology import ELEMENTS
 
@@ -21,7 +22,7 @@ def unlikely_charges(mol: Chem.Mol) -> Iterator[Fault]:
 
     A charge that a neighbour of the other sign balances, as in a nitro group, ylide or sulfone so drawn, is none.
     """
-    charged = [atom for atom in mol.GetAtoms() if atom.GetFormalCharge()]
+    charged = [atom for atom in atoms_of(mol) if atom.GetFormalCharge()]
     for atom in charged:
         for other in atom.GetNeighbors():
             alike = atom.GetIdx() < other.GetIdx() and atom.GetFormalCharge() * other.GetFormalCharge() > 0

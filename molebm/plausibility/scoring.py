@@ -138,8 +138,9 @@ class _Scorer:
         failed: dict[int, MoleculeError] = {}
         for place, record in enumerate(window):
             try:
-                admitted[place] = structure = _admit(record, self.settings.declared)
-                faults[place] = _faults(record, structure)
+                structure = _admit(record, self.settings.declared)
+                faults[place] = _faults(structure)
+                admitted[place] = structure
             except MoleculeError as error:
                 failed[place] = error
         judged: dict[int, Judgement] = {}
@@ -234,9 +235,8 @@ def _admit(record: Record, declared: str | None) -> Structure:
     return admit(record.mol, declared)
 
 
-def _faults(record: Record, structure: Structure) -> Faults:
-    stereo = mismatches_with(structure.mol, structure.declared)
-    return Faults(stereo, graph_faults(record.mol) if record.mol is not None else [])
+def _faults(structure: Structure) -> Faults:
+    return Faults(mismatches_with(structure.mol, structure.declared), graph_faults(structure.given))
 
 
 def _records(mols: Iterable[Chem.Mol | None]) -> Iterator[Record]:

@@ -10,9 +10,10 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
-from molebm.chem.cleaning import check_molecule, prepare_molecule
+from molebm.chem.cleaning import check_molecule, with_hydrogens
 from molebm.chem.graph import positions_from_mol
-from molebm.errors import MoleculeError
+from molebm.chem.sanity import chemistry_problems
+from molebm.errors import GraphError, MoleculeError
 
 DECLARED_SMILES: Final = "declared_smiles"
 """Data field of a record with the SMILES, and so the stereo, that the structure is meant to have."""
@@ -24,6 +25,7 @@ SMALLEST_EXTENT: Final = 1e-3  # Å; atoms that are all nearer than this have no
 class Structure:
     """One record with hydrogens explicit and one conformer."""
 
+    given: Chem.Mol  # with the hydrogens of the record
     mol: Chem.Mol
     positions: Tensor  # (3, N, 1) Å float64, about their centre
     n_given: int  # atoms of the record; the hydrogens added come after them
@@ -49,8 +51,9 @@ def admit(mol: Chem.Mol, declared: str | None = None) -> Structure:
     ------
     MoleculeError
         If an energy knows no such chemistry, as `check_molecule`, or coordinates are missing, flat,
-        not finite, or of several conformers.
+        not finite, or of several conformers. A GraphError if no molecule has such atoms and bonds.
     """
+    mol = _sanitised(mol)
     check_molecule(mol)
     if mol.GetNumConformers() == 0:
         raise MoleculeError("there are no coordinates; give a structure in three dimensions, as `generate` makes")
@@ -67,8 +70,19 @@ def admit(mol: Chem.Mol, declared: str | None = None) -> Structure:
     if len(given) > 1 and np.ptp(given, axis=0).max() < SMALLEST_EXTENT:
         raise MoleculeError("all atoms are in one place; give a structure in three dimensions")
 
-    whole = prepare_molecule(mol)
+    whole = with_hydrogens(mol)
     if mol.HasProp(DECLARED_SMILES):
         declared = mol.GetProp(DECLARED_SMILES)
     positions = positions_from_mol(whole, torch.float64)
-    return Structure(whole, positions - positions.mean(dim=1, keepdim=True), mol.GetNumAtoms(), declared)
+    return Structure(mol, whole, positions - positions.mean(dim=1, keepdim=True), mol.GetNumAtoms(), declared)
+
+
+def _sanitised(mol: Chem.Mol) -> Chem.Mol:
+    """Return the molecule as RDKit reads one, if it was made without."""
+    if not mol.NeedsUpdatePropertyCache():
+        return mol
+    if faults := tuple(chemistry_problems(mol)):
+        raise GraphError(f"no molecule has such bonds: {faults[0].words}; correct the bonds or the charge", faults)
+    copy = Chem.Mol(mol)
+    Chem.SanitizeMol(copy)
+    return copy
