@@ -146,7 +146,7 @@ class Calibration:
 
 
 def load_calibration(path: str | Path | None = None) -> Calibration:
-    """Read a calibration that `save_calibration` wrote; the shipped one where the path is None.
+    """Read a calibration written as `to_json` lays it out; the shipped one where the path is None.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def load_calibration(path: str | Path | None = None) -> Calibration:
             text = Path(path).read_text(encoding="utf-8")
         content = json.loads(text)
         if content.get("format") != FORMAT:
-            raise CheckpointError(f"calibration '{path}' is of another version; calibrate again with this one")
+            raise ValueError("it is of another version")
         return _from_json(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"calibration '{path or SHIPPED}' cannot be read: {error}; calibrate again") from error

@@ -38,4 +38,4 @@ def flag_discoveries(table: pd.DataFrame, rate: float) -> pd.DataFrame:
     """Flag the rows of a table of scores anew; a fault of stereo or of the graph is one whatever the others are."""
     faulty = (table["stereo_score"].fillna(0) > 0) | (table["graph_score"].fillna(0) > 0)
     flagged = pd.Series(discoveries(table["p_value"], rate), index=table.index) | faulty
-    return table.assign(flagged=flagged.astype("boolean").where(table["p_value"].notna() | faulty))
+    return table.assign(flagged=flagged.astype("boolean").where(table["score"].notna()))

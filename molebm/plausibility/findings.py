@@ -11,7 +11,8 @@ from torch import Tensor
 from molebm.plausibility.statistics import STATISTICS, Standardised
 
 WORTH_TELLING: Final = 1.0  # of what one trusted structure in twenty has at its worst term
-WORTH_KEEPING: Final = 0.25  # of the same
+WORTH_KEEPING: Final = 0.5  # of the same
+HIGHEST: Final = 1e6  # score of a term
 FAULTY: Final = 100.0  # score of what is wrong whatever the energy says
 POWER: Final = 4.0  # of the sum over terms that makes the score of an atom
 _STATISTIC_OF: Final = {kind: statistic for statistic, kinds in STATISTICS.items() for kind in kinds}
@@ -76,10 +77,13 @@ def findings(
     return found
 
 
-def atom_scores(found: Sequence[Finding], n_atoms: int) -> Tensor:
-    """Give each atom the fourth root of the sum of the fourth powers of the scores of its terms, (N,)."""
-    total = torch.zeros(n_atoms, dtype=torch.float64)
-    for finding in found:
-        for atom in set(finding.atoms):
-            total[atom] += min(finding.score, 1e6) ** POWER
+def atom_scores(terms: Sequence[Standardised], usual: Callable[[str], float], n_atoms: int) -> Tensor:
+    """Give each atom the fourth root of the sum of the fourth powers of the scores of its terms, (N, C)."""
+    n_poses = terms[0].sharp.shape[1]
+    total = torch.zeros((n_atoms, n_poses), dtype=torch.float64)
+    for term in terms:
+        score = (term.sharp / usual(_STATISTIC_OF[term.observations.kind.name])).nan_to_num(nan=HIGHEST)
+        power = score.clamp(max=HIGHEST) ** POWER
+        for row in term.observations.atoms:
+            total.index_add_(0, row, power)
     return total ** (1 / POWER)

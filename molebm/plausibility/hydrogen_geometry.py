@@ -14,6 +14,8 @@ from molebm.plausibility.observations import HYDROGEN_LENGTH, HYDROGEN_PLACE, Ob
 from molebm.topology import Topology
 
 CONVENTIONS: Final = (-0.15, 0.06)  # Å, by which all bonds to hydrogen of a source may differ from the energy's
+EQUAL: Final = 0.01  # Å, by which lengths may differ where one was meant for all bonds to hydrogen
+EQUAL_LENGTHS: Final = (0.95, 1.1)  # Å, between which such a length is a convention
 HYDROGEN: Final = 1
 
 
@@ -41,30 +43,31 @@ def hydrogen_geometry(
 ) -> Iterator[Observations]:
     """Compare the hydrogens given, (3, N, C) Å, with where they relax to; those that were `added` (N,) are left out.
 
-    Lengths are held against those of the other hydrogens of the molecule, and places against the relaxed ones with
-    all lengths made equal.
+    Lengths are held against those of the other hydrogens of the molecule, which may all be shorter than the energy has
+    them, or all be the same, and places against the relaxed ones with all lengths as the energy has them.
     """
     known = ~added[bonds.hydrogen]
     atoms = torch.stack([bonds.bearer[known], bonds.hydrogen[known]])
     molecule = topology.molecule[atoms[0]]
     length = geometry.distance(given, *atoms)
-    off = length - bonds.length[known, None]
-    usual = _medians(off, molecule, topology.n_molecules)
-    convention = usual.clamp(*CONVENTIONS)[molecule]
+    expected = _expected(length, bonds.length[known, None], molecule, topology.n_molecules)
     bearer = types.coarse[atoms[0]]
     keys = torch.stack([key(40, types.element[atoms[0]]), key(41, bearer)])
-    yield Observations(
-        HYDROGEN_LENGTH,
-        atoms,
-        molecule,
-        keys,
-        length,
-        bonds.length[known, None] + convention,
-        off - convention,
-    )
+    yield Observations(HYDROGEN_LENGTH, atoms, molecule, keys, length, expected, length - expected)
     away = geometry.norm(bonds.normalised(given)[:, atoms[1]] - placed[:, atoms[1]])
     keys = torch.stack([key(42, bearer), key(43, types.fine[atoms[0]])])
     yield Observations(HYDROGEN_PLACE, atoms, molecule, keys, away, torch.zeros_like(away), away)
+
+
+def _expected(length: Tensor, of_energy: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:
+    """Lengths (B, C) by the convention of each molecule and pose, read off the lengths that it has."""
+    shift = _medians(length - of_energy, molecule, n_molecules).clamp(*CONVENTIONS)[molecule]
+    middle = _medians(length, molecule, n_molecules)
+    index = molecule[:, None].expand_as(length)
+    apart = torch.zeros_like(middle).scatter_reduce(0, index, (length - middle[molecule]).abs(), "amax")
+    shortest, longest = EQUAL_LENGTHS
+    equal = (apart <= EQUAL) & (middle >= shortest) & (middle <= longest)
+    return torch.where(equal[molecule], middle[molecule], of_energy + shift)
 
 
 def _medians(values: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:

@@ -47,6 +47,14 @@ class Faults(NamedTuple):
     def words(self) -> list[str]:
         return [fault.words for fault in (*self.stereo, *self.graph)]
 
+    @property
+    def findings(self) -> list[Finding]:
+        return [
+            Finding(channel, channel, fault.atoms, FAULTY, np.nan, np.nan, fault.words)
+            for channel, listed in (("stereo", self.stereo), ("graph", self.graph))
+            for fault in listed
+        ]
+
 
 def judge(
     batch: Batch, measurement: Measurement, faults: Sequence[Faults], calibration: Calibration, yardstick: Yardstick
@@ -63,10 +71,13 @@ def judge(
 
     symbols = [atom.GetSymbol() for poses in batch.molecules for atom in poses.structures[0].mol.GetAtoms()]
     found = findings(terms, yardstick.usual, starts.tolist(), symbols)
+    per_atom = atom_scores(terms, yardstick.usual, len(symbols))
     row = 0
     for g, poses in enumerate(batch.molecules):
         for c, place in enumerate(poses.places):
-            listed = [*_as_findings(faults[row]), *found.get((g, c), [])]
+            listed = [*faults[row].findings, *found.get((g, c), [])]
+            of_atoms = per_atom[starts[g] : starts[g + 1], c].clone()
+            of_atoms[[atom for fault in faults[row].findings for atom in fault.atoms]] = FAULTY
             reasons = [finding.words for finding in listed if finding.score >= WORTH_TELLING][:MOST_REASONS]
             strain = numbers.get(STRAIN)
             if strain is not None and strain[row] > yardstick.usual(STRAIN):
@@ -82,15 +93,7 @@ def judge(
                     | faults[row].channels(yardstick.source.n),
                     reasons,
                     listed,
-                    atom_scores(listed, sizes[g]).tolist(),
+                    of_atoms.tolist(),
                 ),
             )
             row += 1
-
-
-def _as_findings(faults: Faults) -> list[Finding]:
-    return [
-        Finding(channel, channel, fault.atoms, FAULTY, np.nan, np.nan, fault.words)
-        for channel, listed in (("stereo", faults.stereo), ("graph", faults.graph))
-        for fault in listed
-    ]

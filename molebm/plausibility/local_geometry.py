@@ -65,7 +65,7 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
         PLANE,
         impropers,
         [key(7, types.coarse[centre]), key(8, types.fine[centre])],
-        lambda x: _DEGREES * geometry.sin_wilson(x, impropers)[0].clamp(-1, 1).asin(),
+        lambda x: _DEGREES * torch.stack(geometry.sin_wilson(x, impropers)).mean(0).clamp(-1, 1).asin(),
     )
 
     middle = topology.torsion_bonds[1]

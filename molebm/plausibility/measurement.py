@@ -85,8 +85,12 @@ def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> T
     if engine.n_rotors:
         first, last, steps = TRIAL_KT
         schedule = torch.linspace(first, last, steps, device=settled.device)
-        trials = relaxed.positions.repeat_interleave(N_TRIALS, dim=2)
-        trials = engine.turn_bonds(trials, schedule, [seed] * topology.n_molecules)
+        seeds = [seed] * topology.n_molecules
+        alone = 1 if settled.is_cpu else shape[1]  # in C, chance goes by the seed and the place among the poses
+        poses = relaxed.positions.split(alone, dim=2)
+        trials = torch.cat(
+            [engine.turn_bonds(x.repeat_interleave(N_TRIALS, dim=2), schedule, seeds) for x in poses], dim=2
+        )
         ends = engine.relax(trials, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS // 2)
         found = ends.energy.unflatten(1, (shape[1], N_TRIALS)).nan_to_num(nan=torch.inf).amin(2)
         lowest = torch.minimum(lowest.nan_to_num(nan=torch.inf), found)

@@ -26,6 +26,8 @@ N_WAVES: Final = 3
 def moved_atom(mol: Chem.Mol, x: Array, generator: np.random.Generator) -> Array | None:
     """Move one heavier atom and its hydrogens."""
     heavy = [atom for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1]
+    if not heavy:
+        return None
     atom = heavy[generator.integers(len(heavy))]
     moved = x.copy()
     group = [atom.GetIdx(), *(near.GetIdx() for near in atom.GetNeighbors() if near.GetAtomicNum() == 1)]
@@ -55,6 +57,8 @@ def turned_side(mol: Chem.Mol, x: Array, generator: np.random.Generator) -> Arra
     if (cut := _cut(mol, generator)) is None:
         return None
     stays, carries, side = cut
+    if side == [carries]:
+        return None
     axis = x[carries] - x[stays]
     length = float(np.linalg.norm(axis))
     if length < 1e-6:

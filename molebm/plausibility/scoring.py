@@ -214,6 +214,7 @@ class _Scorer:
             return Score(record.index, record.name, record.source, str(error))
         n = self.yardstick.source.n
         faults = Faults([], list(listed))
+        p_value = 1 / (n + 1) if self.has_p_values else None
         return Score(
             record.index,
             record.name,
@@ -221,11 +222,12 @@ class _Scorer:
             OK,
             None,
             FAULT * len(listed) / math.log(10),
-            1 / (n + 1) if self.has_p_values else None,
+            p_value,
             True,
             tuple(faults.words),
-            {"graph": faults.channels(n)["graph"]},
+            {"graph": (float(len(listed)), p_value)},
             n if self.has_p_values else None,
+            findings=tuple(faults.findings),
         )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from molebm.plausibility.environments import Norm, learn_norm
 from molebm.plausibility.measurement import Measurement
-from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, STIFF, Kind, Observations
+from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF, Kind, Observations
 
 LARGEST_USUAL: Final = 3.0  # scales; what is further off says nothing of how sharp the others are
 PRIOR_TERMS: Final = 16.0  # terms of usual sharpness that those of a molecule are averaged with
@@ -29,6 +29,7 @@ STATISTICS: Final = {  # by the kinds whose worst term they are; and, of all, th
 }
 SPREAD, STRAIN = "spread", "strain"
 _SPREAD_OF: Final = (BOND.name, ANGLE.name, PLANE.name, STIFF.name)
+_HANDED: Final = (PLANE, STIFF, RING)  # the mirror image, which is as usual, is off the other way: their centre is 0
 
 Norms = Mapping[str, Norm]
 """What is usual, by the name of the kind of term."""
@@ -100,4 +101,5 @@ def _learn(kind: Kind, observations: Sequence[Observations]) -> Norm:
     values = torch.cat([one.deviation.flatten() for one in observations])
     keys = torch.cat([one.keys.repeat_interleave(one.deviation.shape[1], dim=1) for one in observations], dim=1)
     sound = values.isfinite()
-    return learn_norm(values[sound], keys[:, sound], signed=kind.signed, least_scale=kind.least_scale)
+    signed = kind.signed and kind not in _HANDED
+    return learn_norm(values[sound], keys[:, sound], signed=signed, least_scale=kind.least_scale)

@@ -11,6 +11,7 @@ Numbers = NDArray[np.float64]
 
 TAIL: Final = 0.1  # of the trusted numbers, those that the power law of the tail is read off
 FLATTEST, STEEPEST = 1.0, 20.0  # exponents of that law
+UNKNOWN: Final = 1.0  # where the tail starts if all trusted numbers are 0
 
 
 class Surprise:
@@ -27,14 +28,15 @@ class Surprise:
     def __init__(self, trusted: ArrayLike) -> None:
         self.trusted: Numbers = np.sort(np.asarray(trusted, dtype=float))
         n = len(self.trusted)
-        first = min(n - 1, int(np.ceil((1 - TAIL) * n)))
-        self._start = max(float(self.trusted[first]), 1e-9)
+        n_nothing = int(np.searchsorted(self.trusted, 0.0, side="right"))
+        first = min(n - 1, max(int(np.ceil((1 - TAIL) * n)), n_nothing))
+        self._start = float(self.trusted[first]) if self.trusted[first] > 0 else UNKNOWN
         beyond = np.maximum(self.trusted[first:], self._start)
         mean_log = float(np.log(beyond / self._start).mean())
         self._exponent = float(np.clip(1 / max(mean_log, 1e-9), FLATTEST, STEEPEST))
-        self._at_start = -np.log((n - first) / n)
         values, last = np.unique(np.minimum(self.trusted, self._start), return_index=True)
         self._values, self._shares = values, -np.log((n - last) / n)
+        self._at_start = self._shares[-1]
 
     def __call__(self, numbers: ArrayLike) -> Numbers:
         """Return the surprise of each number, in nats."""
