@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import AllChem, rdMolTransforms
 from rdkit.Geometry import Point3D
 
 
@@ -41,6 +41,51 @@ def stretched(mol: Chem.Mol, first: int, second: int, by: float) -> Chem.Mol:
         return x
 
     return moved(mol, change)
+
+
+def bent(mol: Chem.Mol, atoms: tuple[int, int, int], degrees: float) -> Chem.Mol:
+    """Set an angle, and move with its last atom what hangs on that."""
+    copy = Chem.Mol(mol)
+    rdMolTransforms.SetAngleDeg(copy.GetConformer(), *atoms, degrees)
+    return copy
+
+
+def turned(mol: Chem.Mol, torsions: dict[tuple[int, int, int, int], float]) -> Chem.Mol:
+    """Set torsions, in degrees."""
+    copy = Chem.Mol(mol)
+    for atoms, degrees in torsions.items():
+        rdMolTransforms.SetDihedralDeg(copy.GetConformer(), *atoms, degrees)
+    return copy
+
+
+def with_hydrogens_at(mol: Chem.Mol, length: float) -> Chem.Mol:
+    """Make all bonds to hydrogen equally long, in Å."""
+    bonds = [(bond.GetBeginAtom(), bond.GetEndAtom()) for bond in mol.GetBonds()]
+    pairs = [(a, b) if b.GetAtomicNum() == 1 else (b, a) for a, b in bonds if 1 in (a.GetAtomicNum(), b.GetAtomicNum())]
+    bearers, hydrogens = ([atom.GetIdx() for atom in atoms] for atoms in zip(*pairs, strict=True))
+
+    def change(x: np.ndarray) -> np.ndarray:
+        arms = x[hydrogens] - x[bearers]
+        x[hydrogens] = x[bearers] + length * arms / np.linalg.norm(arms, axis=1, keepdims=True)
+        return x
+
+    return moved(mol, change)
+
+
+def without(mol: Chem.Mol, atom: int) -> Chem.Mol:
+    """Leave an atom out, as a file may."""
+    editable = Chem.RWMol(mol)
+    editable.RemoveAtom(atom)
+    Chem.SanitizeMol(editable)
+    return editable.GetMol()
+
+
+def five_valent() -> Chem.Mol:
+    """Ethane with a fluorine too many, as it is before it is sanitised."""
+    ethane = Chem.RWMol(embedded("CC"))
+    ethane.AddBond(0, ethane.AddAtom(Chem.Atom("F")), Chem.BondType.SINGLE)
+    ethane.GetConformer().SetAtomPosition(8, Point3D(-2, 0, 1))
+    return ethane.GetMol()
 
 
 @pytest.fixture(scope="session")
