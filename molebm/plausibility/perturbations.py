@@ -57,7 +57,7 @@ def turned_side(mol: Chem.Mol, x: Array, generator: np.random.Generator) -> Arra
     if (cut := _cut(mol, generator)) is None:
         return None
     stays, carries, side = cut
-    if side == [carries]:
+    if len(side) in (1, len(x) - 1):  # one end is on the axis: nothing turns, or all does
         return None
     axis = x[carries] - x[stays]
     length = float(np.linalg.norm(axis))
