@@ -1,37 +1,200 @@
+import json
+
+import numpy as np
 import pytest
-import torch
 
-from molebm.chem.graph import positions_from_mol, topology_from_mol
-from molebm.forcefield.mechanics import MechanicalEnergy
-from molebm.parametrise import mmff, named_energy
-from molebm.plausibility import ensemble_scores, score
-from molebm.topology import concatenate
-from molebm.units import thermal_energy
-from tests.plausibility.conftest import embedded, moved
+from molebm.errors import CheckpointError, RequestError
+from molebm.plausibility.calibration import (
+    CHANNELS,
+    EXPERTS,
+    FEWEST_OF_SIZE,
+    SIZE_TAIL,
+    Calibration,
+    Expert,
+    Source,
+    Yardstick,
+    load_calibration,
+    to_json,
+)
+from molebm.plausibility.environments import Norm
+from molebm.plausibility.observations import KINDS
+from molebm.plausibility.statistics import SPREAD, STATISTICS, STRAIN
 
-
-def test_harmonic_thermal_structures_score_one(alanine):
-    """Equipartition: <E - E_min> = 3/2 N kT; the variance of a sum of squares fixes the tolerance."""
-    topology = concatenate([topology_from_mol(alanine)] * 2)
-    centres = torch.cat([positions_from_mol(alanine)] * 2, dim=1)
-    k, kT, n_conformers = 10.0, thermal_energy(300.0), 50
-    noise = torch.randn(3, topology.n_atoms, n_conformers, generator=torch.Generator().manual_seed(1))
-
-    def springs(x):
-        return topology.sum_atoms((x - centres).square().sum(0) * k / 2)
-
-    scores = ensemble_scores(springs, topology, centres + noise * (kT / k) ** 0.5)
-    assert scores.shape == (2, n_conformers)
-    standard_error = (2 / (3 * topology.n_atoms * n_conformers)) ** 0.5
-    assert float(scores.mean()) == pytest.approx(1, abs=4 * standard_error)
+NAMES = (*STATISTICS, SPREAD, STRAIN)
+ALL = frozenset(NAMES)
+N = 200
+FIVE_DIGITS = 5e-5
 
 
-def test_calibration_and_scoring_measure_the_same(alanine):
-    mols = [alanine, embedded("c1ccccc1O")]
-    noisy = [moved(mol, lambda x: x + 0.05 * torch.sin(torch.arange(x.size)).reshape(x.shape).numpy()) for mol in mols]
-    topology = concatenate([topology_from_mol(mol) for mol in noisy])
-    positions = torch.cat([positions_from_mol(mol) for mol in noisy], dim=1)
-    energy_fn = MechanicalEnergy(topology, mmff()(noisy, topology))
-    from_tensors = ensemble_scores(energy_fn, topology, positions)[:, 0]
-    from_molecules = torch.tensor(score(noisy, energy=named_energy("mmff94")).score)
-    torch.testing.assert_close(from_tensors.double(), from_molecules, rtol=5e-3, atol=0)
+def numbers(n: int, seed: int) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return {name: generator.lognormal(size=n) for name in NAMES}
+
+
+def made_source(n: int = N, seed: int = 0) -> Source:
+    return Source("made up", numbers(n, seed), np.full(n, 20.0))
+
+
+@pytest.fixture(scope="module")
+def calibration() -> Calibration:
+    keys = np.array([-(2**62) - 1, 5, 2**62 + 1])  # beyond what a double holds
+    norm = Norm(0.01, 0.123456789, keys, np.array([0.1, 0.2, 1 / 3]), np.array([1.0, 2.0, 1e-7]))
+    experts = {name: Expert(0.125 * place, 1 + 0.25 * place) for place, name in enumerate(EXPERTS)}
+    sources = {"crystal": made_source(), "computed": made_source(30, seed=1)}
+    return Calibration("learned", {kind.name: norm for kind in KINDS}, experts, sources)
+
+
+@pytest.fixture(scope="module")
+def yardstick() -> Yardstick:
+    return Yardstick(made_source(), dict.fromkeys(EXPERTS, Expert(0.0, 1.0)), ALL)
+
+
+def judged(yardstick: Yardstick, statistics, n_faults=0, heavy=20.0):
+    n = len(next(iter(statistics.values())))
+    return yardstick.judge(statistics, np.full(n, heavy), np.full(n, float(n_faults)))
+
+
+def middling(n: int = 1, **unusual: float) -> dict[str, np.ndarray]:
+    """Statistics at the middle of a lognormal law, but for those given."""
+    return {name: np.full(n, unusual.get(name, 1.0)) for name in NAMES}
+
+
+def write(path, content) -> None:
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_calibration_survives_its_file(calibration, tmp_path):
+    path = tmp_path / "calibration.json"
+    write(path, to_json(calibration))
+    found = load_calibration(path)
+    assert found.energy == calibration.energy
+    assert found.experts == calibration.experts
+    assert list(found.sources) == list(calibration.sources)
+    for name, source in calibration.sources.items():
+        assert found.sources[name].provenance == source.provenance
+        np.testing.assert_array_equal(found.sources[name].heavy_atoms, source.heavy_atoms)
+        for statistic, values in source.statistics.items():
+            np.testing.assert_allclose(found.sources[name].statistics[statistic], values, rtol=FIVE_DIGITS)
+    for kind, norm in calibration.norms.items():
+        np.testing.assert_array_equal(found.norms[kind].keys, norm.keys)
+        np.testing.assert_allclose(found.norms[kind].scales, norm.scales, rtol=FIVE_DIGITS)
+        assert (found.norms[kind].centre, found.norms[kind].scale) == (norm.centre, norm.scale)
+    assert to_json(found) == to_json(calibration), "and no digit is lost the second time"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content.update(format=0),
+        lambda content: content.pop("energy"),
+        lambda content: content["experts"].pop("bonds"),
+        lambda content: content["experts"].update(bonds=[1.0]),
+        lambda content: content["norms"].pop("rotor"),
+        lambda content: content["norms"]["rotor"].update(keys="few"),
+        lambda content: content["sources"]["crystal"].update(statistics=3),
+    ],
+)
+def test_damaged_content_is_refused_by_name(calibration, damage, tmp_path):
+    path = tmp_path / "mine.json"
+    content = to_json(calibration)
+    damage(content)
+    write(path, content)
+    with pytest.raises(CheckpointError, match=r"mine\.json.*calibrate again"):
+        load_calibration(path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\x00\x01"])
+def test_file_that_is_no_calibration_is_refused(text, tmp_path):
+    path = tmp_path / "mine.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_calibration(path)
+
+
+def test_missing_file_is_told(tmp_path):
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_calibration(tmp_path / "none.json")
+
+
+def test_unknown_source_is_refused_with_those_there_are(calibration):
+    assert calibration.yardstick("computed", ALL).source.n == 30
+    with pytest.raises(RequestError, match="choose from crystal, computed"):
+        calibration.yardstick("dreamt", ALL)
+
+
+def test_p_values_of_structures_like_the_trusted_ones_are_as_small_as_often_as_they_say(yardstick):
+    """Both samples being finite, the share has the variance of the one and of the other."""
+    n, alpha = 4000, 0.1
+    found = judged(yardstick, numbers(n, seed=5))
+    tolerance = 4 * (alpha * (1 - alpha) * (1 / n + 1 / N)) ** 0.5
+    for p_value in (found.p_value, *(p for _, p in found.channels.values())):
+        assert (p_value <= alpha).mean() == pytest.approx(alpha, abs=tolerance)
+
+
+def test_score_is_the_share_of_trusted_structures_that_score_as_high(yardstick):
+    """Minus its common logarithm, where the trusted structures tell it."""
+    found = judged(yardstick, yardstick.source.statistics)
+    within = found.p_value > 0.15
+    share = (found.p_value * (N + 1) - 1) / N
+    np.testing.assert_allclose(found.score[within], -np.log10(share[within]), atol=1e-9)
+    order = np.argsort(found.score)
+    assert (np.diff(found.p_value[order]) <= 0).all()
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_unusual_statistic_shows_in_its_channel_and_in_the_whole_alone(yardstick, channel):
+    usual = judged(yardstick, middling())
+    found = judged(yardstick, middling(**{CHANNELS[channel][0]: 1e9}))
+    assert found.p_value[0] == found.channels[channel][1][0] == 1 / (N + 1)
+    for other in set(CHANNELS) - {channel}:
+        assert found.channels[other] == usual.channels[other]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_more_unusual_never_scores_less(yardstick, name):
+    statistics = middling(50) | {name: np.append(np.geomspace(1e-3, 1e9, 49), np.inf)}
+    found = judged(yardstick, statistics)
+    assert (np.diff(found.score) >= 0).all()
+    assert (np.diff(found.p_value) <= 0).all()
+    assert found.score[-1] > found.score[0]
+
+
+def test_fault_outdoes_every_trusted_structure_and_two_are_worse(yardstick):
+    best = judged(yardstick, yardstick.source.statistics).score.max()
+    one, two = (judged(yardstick, middling(), n_faults) for n_faults in (1, 2))
+    assert one.p_value[0] == 1 / (N + 1)
+    assert two.score[0] > one.score[0] > best
+    assert one.channels == judged(yardstick, middling()).channels
+
+
+def test_what_is_not_measured_has_no_channel_and_no_part():
+    without = Yardstick(made_source(), dict.fromkeys(EXPERTS, Expert(0.0, 1.0)), ALL - {STRAIN})
+    found = judged(without, {name: values for name, values in middling().items() if name != STRAIN})
+    assert set(found.channels) == set(CHANNELS) - {"strain"}
+    assert found.score == judged(without, middling(strain=1e9)).score
+
+
+def test_large_molecules_are_high_as_often_as_small_ones():
+    """Statistics ten times as large in large molecules: each size has its own quantile."""
+    n = 10 * FEWEST_OF_SIZE
+    small, large = numbers(n, 1), numbers(n, 2)
+    statistics = {name: np.concatenate([small[name], 10 * large[name]]) for name in NAMES}
+    heavy = np.repeat([10.0, 40.0], n)
+    yardstick = Yardstick(Source("", statistics, heavy), dict.fromkeys(EXPERTS, Expert(0.0, 1.0)), ALL)
+    p_value = yardstick.judge(statistics, heavy, np.zeros(2 * n)).p_value
+    for size in (10.0, 40.0):
+        share = (p_value[heavy == size] <= 1 - SIZE_TAIL).mean()
+        assert share == pytest.approx(1 - SIZE_TAIL, abs=2 / n)
+
+
+def test_few_structures_of_a_size_do_not_say_how_high_that_size_scores():
+    few = FEWEST_OF_SIZE - 1
+    source = Source("", {name: values * np.repeat([1, 10], [N, few]) for name, values in numbers(N + few, 0).items()},
+                    np.repeat([20.0, 50.0], [N, few]))  # fmt: skip
+    yardstick = Yardstick(source, dict.fromkeys(EXPERTS, Expert(0.0, 1.0)), ALL)
+    assert judged(yardstick, middling(), heavy=50.0).score == judged(yardstick, middling(), heavy=20.0).score
+
+
+def test_one_trusted_structure_in_twenty_exceeds_what_is_usual(yardstick):
+    for name, values in yardstick.source.statistics.items():
+        assert (values > yardstick.usual(name)).mean() == pytest.approx(0.05, abs=1 / N)

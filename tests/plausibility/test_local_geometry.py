@@ -8,7 +8,6 @@ from rdkit.Chem import rdMolTransforms
 from scipy.spatial.transform import Rotation
 
 from molebm.parametrise import named_energy
-from molebm.plausibility.hydrogen_geometry import TOLERANCE
 from molebm.plausibility.measurement import TETHER
 from molebm.plausibility.observations import (
     ANGLE,
@@ -189,7 +188,7 @@ def test_extended_chain_has_no_contacts():
 def test_hydrogen_that_is_too_far_is_found():
     mol = embedded("CCC")
     found = measured(with_lengths(mol, {4: 0.3}))
-    assert worst(found, HYDROGEN_LENGTH) == ({0, 4}, pytest.approx(0.3, abs=TOLERANCE + 0.01))
+    assert worst(found, HYDROGEN_LENGTH) == ({0, 4}, pytest.approx(0.3, abs=0.06))  # what conventions may differ by
     lengths = observed(found, HYDROGEN_LENGTH)
     others = lengths.atoms[1] != 4
     assert float(lengths.deviation[others].abs().max()) < HYDROGEN_LENGTH.least_scale
