@@ -149,6 +149,8 @@ def score(
         write_atom = stack.enter_context(csv_writer(atoms, ATOM_COLUMNS, force=force)) if atoms else None
         write_term = stack.enter_context(csv_writer(terms, TERM_COLUMNS, force=force)) if terms else None
         facts = {"energy": energy, "plausible structures": settings.source}
+        if fdr is not None:
+            facts["flagged in the table"] = f"by a rate of false discoveries of {fdr:g}"
         page = ReportCollector(input, alpha=alpha, facts=facts) if report else None
         advance = stack.enter_context(progress("scoring", unit="structure", quiet=quiet))
         for found in scores:

@@ -2,68 +2,91 @@
 
 from pathlib import Path
 
+import mdtraj
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from scipy.stats import false_discovery_control
 
 from molebm.cli.main import cli
-from molebm.models.checkpoint import save_model
-from molebm.models.network import ParameterNetwork
-from molebm.units import thermal_energy
+from molebm.plausibility import load_calibration
+from molebm.plausibility.scores import COLUMNS
+from tests.plausibility.conftest import embedded, five_valent, mirrored, stretched
 
-COLUMNS = ["record", "name", "status", "energy_kcal_mol", "score", "p_value", "flagged", "reasons"]
 CUT_SHORT = "broken\n\n\n  9  9  0  0  0  0  0  0  0  0999 V2000\n$$$$\n"
+ALANINE = "C[C@H](N)C(=O)O"
+EIGHT_DIGITS = 1e-7  # relative, as tables are written
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, ["score", *map(str, arguments)], prog_name="molebm")
+    chosen = [] if "--source" in arguments or "--topology" in arguments else ["--source", "minimised"]
+    return CliRunner().invoke(cli, ["score", *map(str, arguments), *chosen], prog_name="molebm")
 
 
-def record(name: str, smiles: str, **fields: str) -> str:
-    """Write a relaxed structure as an SDF record."""
-    mol = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    if AllChem.EmbedMolecule(mol, randomSeed=1) == 0 and AllChem.MMFFHasAllMoleculeParams(mol):
-        AllChem.MMFFOptimizeMolecule(mol, maxIters=2000)
+def record(name: str, mol: Chem.Mol, **fields: str) -> str:
+    mol = Chem.Mol(mol)
     mol.SetProp("_Name", name)
-    return Chem.MolToMolBlock(mol) + "".join(f">  <{key}>\n{text}\n\n" for key, text in fields.items()) + "$$$$\n"
+    data = "".join(f">  <{key}>\n{text}\n\n" for key, text in fields.items())
+    return Chem.MolToMolBlock(mol, kekulize=False) + data + "$$$$\n"
 
 
 @pytest.fixture
 def good(tmp_path: Path) -> Path:
     path = tmp_path / "good.sdf"
-    path.write_text(record("alanine", "C[C@H](N)C(=O)O") + record("phenol", "c1ccccc1O"))
+    path.write_text(record("alanine", embedded(ALANINE)) + record("phenol", embedded("c1ccccc1O")))
     return path
 
 
 @pytest.fixture
 def mixed(tmp_path: Path, good: Path) -> Path:
     path = tmp_path / "mixed.sdf"
-    path.write_text(good.read_text() + CUT_SHORT + record("selenide", "C[Se]C") + record("last", "CCO"))
+    selenide = record("selenide", embedded("C[Se]C", relaxed=False))
+    path.write_text(good.read_text() + CUT_SHORT + selenide + record("last", embedded("CCO")))
     return path
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, good: Path) -> Path:
+    """Two good ones, one with a long bond, one with a bond too many."""
+    path = tmp_path / "damaged.sdf"
+    long = record("=long, bond", stretched(embedded(ALANINE), 1, 3, 0.3))
+    path.write_text(good.read_text() + long + record("five", five_valent()))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    yield
+    torch.set_num_threads(1)
 
 
 def test_all_scored_exits_with_0_and_leaves_no_list_of_failures(good: Path, tmp_path: Path):
     output = tmp_path / "scores.csv"
-    result = run(good, "-o", output, "--energy", "mmff94")
+    result = run(good, "-o", output)
     assert result.exit_code == 0, result.output
     table = pd.read_csv(output)
-    assert list(table.columns) == COLUMNS
+    assert list(table.columns) == list(COLUMNS)
     assert table.name.tolist() == ["alanine", "phenol"]
-    assert table.score.abs().max() < 5e-3
+    assert (table.status == "ok").all()
+    assert not table.flagged.any()
+    np.testing.assert_allclose(table.smallest_p_value, 1 / (table.n_calibration + 1), rtol=EIGHT_DIGITS)
     assert "2 structures scored" in result.stderr
-    assert not (tmp_path / "scores.failures.csv").exists()
+    assert "0 of them flagged" in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["good.sdf", "scores.csv"]
 
 
 def test_every_record_has_a_row_and_failures_are_listed_with_a_cure(mixed: Path, tmp_path: Path):
     output = tmp_path / "scores.csv"
-    assert run(mixed, "-o", output, "--energy", "mmff94").exit_code == 1
+    result = run(mixed, "-o", output)
+    assert result.exit_code == 1
+    assert "2 of 5 records failed" in result.stderr
     table = pd.read_csv(output)
     assert table.record.tolist() == [0, 1, 2, 3, 4]
     assert (table.status == "ok").tolist() == [True, True, False, False, True]
+    assert table.score.notna().tolist() == table.flagged.notna().tolist() == [True, True, False, False, True]
     failures = pd.read_csv(tmp_path / "scores.failures.csv")
     assert list(failures.columns) == ["name", "input", "reason", "cure"]
     assert failures.name.tolist() == ["broken", "selenide"]
@@ -72,16 +95,26 @@ def test_every_record_has_a_row_and_failures_are_listed_with_a_cure(mixed: Path,
 
 def test_earlier_list_of_failures_does_not_outlive_them(mixed: Path, good: Path, tmp_path: Path):
     output = tmp_path / "scores.csv"
-    run(mixed, "-o", output, "--energy", "mmff94")
-    assert run(good, "-o", output, "--energy", "mmff94", "--force").exit_code == 0
+    run(mixed, "-o", output, "--no-strain")
+    assert run(good, "-o", output, "--no-strain", "--force").exit_code == 0
     assert not (tmp_path / "scores.failures.csv").exists()
 
 
-@pytest.mark.parametrize("taken", ["scores.csv", "scores.failures.csv", "atoms.csv"])
+def test_what_no_molecule_is_is_scored_and_flagged_and_no_failure(damaged: Path, tmp_path: Path):
+    result = run(damaged, "-o", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "scores.csv")
+    assert table.flagged.tolist() == [False, False, True, True]
+    assert table.graph_score.tolist() == [0, 0, 0, 1]
+    assert "C0 has valence 5" in table.reasons[3]
+
+
+@pytest.mark.parametrize("taken", ["scores.csv", "scores.failures.csv", "atoms.csv", "terms.csv", "page.html"])
 def test_output_in_the_way_is_a_bad_request(good: Path, tmp_path: Path, taken: str):
     (tmp_path / taken).write_text("precious")
-    arguments = (good, "-o", tmp_path / "scores.csv", "--atoms", tmp_path / "atoms.csv", "--energy", "mmff94")
-    result = run(*arguments)
+    beside = {"--atoms": "atoms.csv", "--terms": "terms.csv", "--report": "page.html"}
+    named = [part for option, name in beside.items() for part in (option, tmp_path / name)]
+    result = run(good, "-o", tmp_path / "scores.csv", *named)
     assert result.exit_code == 2
     assert "--force" in result.stderr
     assert (tmp_path / taken).read_text() == "precious"
@@ -90,11 +123,17 @@ def test_output_in_the_way_is_a_bad_request(good: Path, tmp_path: Path, taken: s
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["missing.sdf", "--energy", "mmff94"], "'missing.sdf'"),
-        (["good.sdf", "--energy", "mmff94", "--alpha", "2"], "alpha"),
+        (["missing.sdf"], "'missing.sdf'"),
+        (["good.sdf", "--alpha", "2"], "alpha"),
+        (["good.sdf", "--fdr", "0"], "false discoveries"),
+        (["good.sdf", "--source", "elsewhere"], "no source 'elsewhere'; choose from crystal"),
+        (["good.sdf", "--calibration", "missing.json"], "missing.json"),
+        (["good.sdf", "--calibration", "good.sdf"], "cannot be read"),
         (["good.sdf", "--energy", "mmff94", "--model", "m.json"], "m.json"),
         (["good.sdf", "--model", "missing.json"], "missing"),
-        (["good.sdf", "--energy", "mmff94", "--atoms", "scores.csv"], "two outputs"),
+        (["good.sdf", "--atoms", "scores.csv"], "two outputs"),
+        (["good.sdf", "--stride", "2"], "--topology"),
+        (["good.sdf", "--select", "all"], "--topology"),
     ],
 )
 def test_bad_request_exits_with_2_and_leaves_nothing(
@@ -102,64 +141,122 @@ def test_bad_request_exits_with_2_and_leaves_nothing(
 ):
     monkeypatch.chdir(good.parent)
     result = run(*arguments, "-o", "scores.csv")
-    assert result.exit_code == 2
+    assert result.exit_code == 2, result.output
     assert told in result.stderr
     assert [path.name for path in good.parent.iterdir()] == ["good.sdf"]
 
 
-def test_excess_of_each_atom_sums_to_the_score(good: Path, tmp_path: Path):
-    output, atoms = tmp_path / "scores.csv", tmp_path / "atoms.csv"
-    good.write_text(good.read_text().replace("alanine", "=odd, name"))
-    assert run(good, "-o", output, "--atoms", atoms, "--energy", "mmff94").exit_code == 0
-    table = pd.read_csv(atoms)
-    assert list(table.columns) == ["record", "name", "atom", "element", "excess_kcal_mol"]
-    assert table.name[0] == "=odd, name"
-    per_atom = table.groupby("record").excess_kcal_mol.agg(["sum", "size"])
-    expected = pd.read_csv(output).score * 1.5 * per_atom["size"] * thermal_energy(300)
-    np.testing.assert_allclose(per_atom["sum"], expected, atol=1e-6)
+def test_worst_atoms_and_terms_are_tabled(damaged: Path, tmp_path: Path):
+    atoms, terms = tmp_path / "atoms.csv", tmp_path / "terms.tsv"
+    assert run(damaged, "-o", tmp_path / "scores.csv", "--atoms", atoms, "--terms", terms).exit_code == 0
+    per_atom = pd.read_csv(atoms)
+    assert list(per_atom.columns) == ["record", "name", "atom", "element", "score"]
+    assert per_atom.groupby("record").size().tolist() == [13, 13, 13], "a bond too many leaves no atoms to score"
+    assert (per_atom.score >= 0).all()
+    long = per_atom[per_atom.record == 2]
+    assert set(long.name) == {"=long, bond"}
+    assert set(long.nlargest(2, "score").atom) == {1, 3}
+    per_term = pd.read_csv(terms, sep="\t")
+    assert list(per_term.columns) == [
+        *("record", "name", "channel", "kind", "atoms", "score", "given", "expected", "words")
+    ]
+    worst = per_term[per_term.record == 2].iloc[0]
+    assert (worst.channel, worst.kind, set(worst.atoms.split())) == ("geometry", "bond", {"1", "3"})
+    assert worst.given - worst.expected == pytest.approx(0.3, abs=0.05)
+    for _, of_record in per_term.groupby("record"):
+        assert of_record.score.is_monotonic_decreasing
+    assert per_term[per_term.record == 3][["channel", "atoms"]].values.tolist() == [["graph", "0"]]
+
+
+def test_report_is_one_page_that_names_the_worst(damaged: Path, tmp_path: Path):
+    page = tmp_path / "report.html"
+    assert run(damaged, "-o", tmp_path / "scores.csv", "--report", page).exit_code == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.lstrip().lower().startswith("<!doctype html>")
+    assert "=long, bond" in text
+    assert "C0 has valence 5" in text
+
+
+def test_rate_of_false_discoveries_flags_as_benjamini_and_hochberg_do(damaged: Path, tmp_path: Path):
+    output = tmp_path / "scores.tsv.gz"
+    result = run(damaged, "-o", output, "--fdr", 0.02)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(output, sep="\t")
+    expected = false_discovery_control(table.p_value, method="bh") <= 0.02
+    assert table.flagged.tolist() == expected.tolist() == [False, False, True, True]
+    assert "2 of them flagged" in result.stderr
+    assert not list(tmp_path.glob(".*")), "the table without flags is gone"
+    assert run(damaged, "-o", output, "--fdr", 1e-5, "--force").exit_code == 0
+    table = pd.read_csv(output, sep="\t")
+    assert table.flagged.tolist() == [False, False, False, True], "what is wrong whatever the odds stays flagged"
+
+
+def test_strain_that_is_left_out_leaves_its_columns_empty(good: Path, tmp_path: Path):
+    assert run(good, "-o", tmp_path / "scores.csv", "--no-strain").exit_code == 0
+    table = pd.read_csv(tmp_path / "scores.csv")
+    assert table[["strain_score", "strain_p_value"]].isna().all(axis=None)
+    assert table.p_value.notna().all()
+
+
+def test_energy_without_calibration_is_scored_without_p_values(damaged: Path, tmp_path: Path):
+    for flags in ([], ["--fdr", 0.05, "--force"]):
+        assert run(damaged, "-o", tmp_path / "scores.csv", "--energy", "mmff94", *flags).exit_code == 0
+        table = pd.read_csv(tmp_path / "scores.csv")
+        assert table.filter(like="p_value").isna().all(axis=None)
+        assert table.score.notna().all()
+        assert table.flagged.tolist() == [False, False, False, True]
 
 
 def test_template_declares_the_stereo_that_coordinates_must_have(tmp_path: Path):
     source = tmp_path / "poses.sdf"
-    source.write_text(record("as declared", "C[C@H](N)C(=O)O") + record("inverted", "C[C@@H](N)C(=O)O"))
-    run(source, "-o", tmp_path / "scores.csv", "--energy", "mmff94", "--template", "N[C@@H](C)C(=O)O")
+    alanine = embedded(ALANINE)
+    source.write_text(record("as declared", alanine) + record("inverted", mirrored(alanine)))
+    run(source, "-o", tmp_path / "scores.csv", "--template", "N[C@@H](C)C(=O)O")
     table = pd.read_csv(tmp_path / "scores.csv")
     assert table.flagged.tolist() == [False, True]
-    assert table.reasons[1] == "stereo C1: declared S, is R"
+    assert table.stereo_score.tolist() == [0, 1]
+    assert table.reasons[1].startswith("C1 is R, declared S")
 
 
 def test_data_field_declares_the_stereo_of_its_record(tmp_path: Path):
     source = tmp_path / "poses.sdf"
-    l_alanine, d_alanine = "N[C@@H](C)C(=O)O", "N[C@H](C)C(=O)O"
+    alanine = embedded(ALANINE)
     source.write_text(
-        record("l", l_alanine, declared_smiles=l_alanine) + record("d", d_alanine, declared_smiles=l_alanine)
+        record("l", alanine, declared_smiles=ALANINE) + record("d", mirrored(alanine), declared_smiles=ALANINE)
     )
-    run(source, "-o", tmp_path / "scores.csv", "--energy", "mmff94")
+    run(source, "-o", tmp_path / "scores.csv")
     assert pd.read_csv(tmp_path / "scores.csv").flagged.tolist() == [False, True]
 
 
-def test_learned_energy_gives_p_values_by_its_calibration(good: Path, tmp_path: Path):
-    settings = {"width": 8, "hidden": 8, "n_layers": 1}
-    metadata = {"network": settings, "calibration": [1e6] * 3}
-    save_model(tmp_path / "model.safetensors", ParameterNetwork(**settings), metadata)
-    output = tmp_path / "scores.csv"
-    assert run(good, "-o", output, "--model", tmp_path / "model.safetensors").exit_code == 0
+def test_smaller_alpha_flags_fewer(damaged: Path, tmp_path: Path):
+    output, alpha = tmp_path / "scores.csv", 0.5 / (load_calibration().sources["minimised"].n + 1)
+    run(damaged, "-o", output, "--alpha", alpha)
+    assert pd.read_csv(output).flagged.tolist() == [False, False, False, True]
+
+
+def test_frames_of_a_trajectory_are_held_against_dynamics(tmp_path: Path):
+    mol = embedded("CCO")
+    topology, trajectory, output = (tmp_path / name for name in ("ethanol.pdb", "run.dcd", "scores.csv"))
+    Chem.MolToPDBFile(mol, str(topology))
+    x = mol.GetConformer().GetPositions()
+    pushed = np.stack([x, x, stretched(mol, 1, 2, 0.4).GetConformer().GetPositions(), x]) / 10  # nm
+    frames = mdtraj.Trajectory(pushed, mdtraj.load_topology(str(topology)))
+    frames.save_dcd(str(trajectory))
+    arguments = (trajectory, "--topology", topology, "--template", "CCO", "--select", "all", "-o", output)
+    result = run(*arguments)
+    assert result.exit_code == 0, result.output
     table = pd.read_csv(output)
-    assert table.p_value.tolist() == [1, 1]
-    assert np.isfinite(table.score).all()
-    metadata["calibration"] = [-1.0] * 19
-    save_model(tmp_path / "model.safetensors", ParameterNetwork(**settings), metadata)
-    assert run(good, "-o", output, "--model", tmp_path / "model.safetensors", "--alpha", 0.05, "-f").exit_code == 0
-    assert pd.read_csv(output).flagged.all(), "p is 1/20, and flagged where it is at most alpha"
+    assert table.name.tolist() == [f"frame {number}" for number in range(4)]
+    assert table.flagged.tolist() == [False, False, True, False]
+    assert table.n_calibration.tolist() == [load_calibration().sources["md"].n] * 4
+    run(*arguments, "--stride", 2, "--force")
+    strided = pd.read_csv(output)
+    assert strided.name.tolist() == ["frame 0", "frame 2"]
+    np.testing.assert_allclose(strided.score, table.score[::2], rtol=0.01, atol=0.02)
 
 
 def test_same_input_gives_the_same_bytes(mixed: Path, tmp_path: Path):
     for name in ("a", "b"):
-        run(mixed, "-o", tmp_path / f"{name}.csv", "--energy", "mmff94", "--anneals", 1, "--seed", 5)
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    yield
-    torch.set_num_threads(1)
+        run(mixed, "-o", tmp_path / f"{name}.csv", "--report", tmp_path / f"{name}.html", "--seed", 5)
+    for kind in ("csv", "html"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()

@@ -31,7 +31,10 @@ from tests.plausibility.conftest import (
 )
 
 SOURCE = "minimised"  # what the structures here are: embedded and relaxed in MMFF94
-INVARIANT = {"atol": 0.02, "rtol": 0.01}  # of a score, a logarithm: 5 % of a share; float32, and 0.5 kcal/mol/Å of force
+INVARIANT = {
+    "atol": 0.02,
+    "rtol": 0.01,
+}  # of a score, a logarithm: 5 % of a share; float32, and 0.5 kcal/mol/Å of force
 BACKBONE = (3, 4, 6)  # N, C and C of the carbonyl in N-acetylalanine methylamide
 OTHER_HAND = "CC(=O)N[C@H](C)C(=O)NC"
 
@@ -306,7 +309,7 @@ def test_energy_without_calibration_gives_no_p_values(alanine):
 
 def test_false_discoveries_are_bounded_as_by_benjamini_and_hochberg(alanine, sound):
     mols = [*sound, *(stretched(alanine, 4, 6, by) for by in (0.1, 0.15, 0.3)), curled(), None, mirrored(alanine)]
-    kept = dict(energy=learned(), calibration=calibration(), settings=ScoringSettings(source=SOURCE))
+    kept = {"energy": learned(), "calibration": calibration(), "settings": ScoringSettings(source=SOURCE)}
     found = score(mols, **kept)
     for rate in (0.001, 0.02, 0.2):
         flagged = score(mols, fdr=rate, **kept).flagged

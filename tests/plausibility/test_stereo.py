@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from molebm.errors import StereoError
+from molebm.errors import Fault, StereoError
 from molebm.plausibility.stereo import as_declared, mismatches_with, stereo_mismatches
 from tests.plausibility.conftest import embedded, mirrored, moved
 
@@ -13,12 +13,12 @@ def test_embedded_molecule_has_the_stereo_it_declares(smiles):
 
 
 def test_mirror_image_is_told_by_its_centre():
-    assert stereo_mismatches(mirrored(embedded("C[C@H](N)C(=O)O"))) == ["stereo C1: declared S, is R"]
+    assert stereo_mismatches(mirrored(embedded("C[C@H](N)C(=O)O"))) == [Fault("C1 is R, declared S", (1,))]
 
 
 def test_every_inverted_centre_of_a_mirror_image_is_told():
     told = stereo_mismatches(mirrored(embedded("C[C@H](O)[C@@H](N)C(=O)O")))
-    assert [words.split(":")[0] for words in told] == ["stereo C1", "stereo C3"]
+    assert [fault.atoms for fault in told] == [(1,), (3,)]
 
 
 def test_mirror_image_of_a_meso_compound_is_the_same_molecule():
@@ -29,13 +29,12 @@ def test_mirror_image_of_a_meso_compound_is_the_same_molecule():
 def test_turned_double_bond_is_told():
     mol = embedded("C/C=C/CO")
     mol.GetBondBetweenAtoms(1, 2).SetStereo(Chem.BondStereo.STEREOZ)
-    assert stereo_mismatches(mol) == ["stereo C1=C2: declared Z, is E"]
+    assert stereo_mismatches(mol) == [Fault("C1=C2 is E, declared Z", (1, 2))]
 
 
 def test_flat_centre_is_neither_hand():
-    assert stereo_mismatches(moved(embedded("C[C@H](N)C(=O)O"), lambda x: x * [1, 1, 1e-3])) == [
-        "stereo C1: flat, should be S"
-    ]
+    pressed = moved(embedded("C[C@H](N)C(=O)O"), lambda x: x * [1, 1, 1e-3])
+    assert stereo_mismatches(pressed) == [Fault("C1 is flat, declared S", (1,))]
 
 
 def test_undeclared_centre_may_be_either():
@@ -64,5 +63,16 @@ def test_declared_smiles_of_another_molecule_is_told():
     mol = embedded("C[C@H](N)C(=O)O")
     with pytest.raises(StereoError, match="is another molecule"):
         as_declared(mol, "C[C@H](N)C(=O)N")
-    assert "is another molecule" in mismatches_with(mol, "C[C@H]([NH3+])C(=O)[O-]")[0]
-    assert "not a valid SMILES" in mismatches_with(mol, "C[C@H](N")[0]
+    assert "is another molecule" in mismatches_with(mol, "C[C@H]([NH3+])C(=O)[O-]")[0].words
+    assert "not a valid SMILES" in mismatches_with(mol, "C[C@H](N")[0].words
+
+
+def test_what_tags_and_smiles_both_declare_is_told_once():
+    mol = mirrored(embedded("C[C@H](N)C(=O)O"))
+    assert mismatches_with(mol, "C[C@H](N)C(=O)O") == stereo_mismatches(mol) != []
+
+
+def test_cis_and_trans_of_a_ring_are_told_apart():
+    declared, other = "C[C@H]1CC[C@@H](O)CC1", "C[C@H]1CC[C@H](O)CC1"
+    assert mismatches_with(embedded(other), other) == []
+    assert len(mismatches_with(embedded(other), declared)) > 0
