@@ -2,7 +2,7 @@
 
 python workflows/calibrate.py CRYSTALS.sdf... --smiles SMILES.smi -o molebm/plausibility/calibration.json
 
-What is usual, and how to weigh it, is learned from the crystal structures. The other sources are made here, of
+What is usual in each environment is learned from the crystal structures. The other sources are made here, of
 molecules drawn from the SMILES: generated (`molebm generate`), minimised (ETKDGv3, then MMFF94), md (MMFF94 Langevin
 dynamics at 300 K) and docked (minimised structures whose bonds are turned at random and not relaxed, as docking does).
 """
@@ -53,7 +53,7 @@ def main(crystals: Sequence[Path], smiles: Path, number: int, seed: int, output:
     trusted = [record.mol for path in crystals for record in read_molecules(path) if record.mol is not None]
     names = ", ".join(path.name for path in crystals)
     found = learn_calibration(trusted, energy, source="crystal", provenance=f"ligands of {names}", seed=seed)
-    click.echo(f"crystal: {found.sources['crystal'].n}; experts {found.experts}")
+    click.echo(f"crystal: {found.sources['crystal'].n}")
     drawn = _drawn(smiles, number, seed)
     for source, (make, provenance) in SOURCES.items():
         mols = [made for mol in drawn if (made := _made(make, mol, energy)) is not None]

@@ -36,7 +36,7 @@ Examples:
 @click.option(
     "--learn",
     is_flag=True,
-    help="Also learn from these structures what is usual and how to weigh it; some hundreds are needed.",
+    help="Also learn from these structures what is usual in each environment; some hundreds are needed.",
 )
 @energy_option
 @model_option

@@ -16,9 +16,7 @@ from molebm.parametrise import NamedEnergy
 from molebm.plausibility.batches import assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration, Source
 from molebm.plausibility.environments import Norm
-from molebm.plausibility.experts import learn_experts
 from molebm.plausibility.measurement import Measurement, measure
-from molebm.plausibility.perturbations import PERTURBATIONS, perturbed
 from molebm.plausibility.statistics import learn_norms, standardised, statistics
 from molebm.plausibility.structures import Structure, admit
 
@@ -86,7 +84,7 @@ def calibrate(
 def learn_calibration(
     mols: Sequence[Chem.Mol], energy: NamedEnergy, *, source: str, provenance: str, seed: int = 0
 ) -> Calibration:
-    """Learn from trusted structures what is usual, how statistics are weighed, and what they score.
+    """Learn from trusted structures what is usual in each environment, and what they score.
 
     Each fold of the structures is scored by what is usual in the others, as new structures will be.
     """
@@ -99,16 +97,8 @@ def learn_calibration(
         for k in range(FOLDS)
     ]
     trusted = _joined([trusted_source(part, norms, provenance) for part, norms in zip(measured, others, strict=True)])
-    families = []
-    for family in range(len(PERTURBATIONS)):
-        wrong = [[w for mol in part if (w := perturbed(mol, family, generator)) is not None] for part in folds]
-        found = [
-            trusted_source(list(measure_structures(part, energy)), norms, "")
-            for part, norms in zip(wrong, others, strict=True)
-        ]
-        families.append(_joined(found).statistics)
     everything = [one.measurement for part in measured for one in part]
-    return Calibration(energy.name, learn_norms(everything), learn_experts(trusted, families), {source: trusted})
+    return Calibration(energy.name, learn_norms(everything), {source: trusted})
 
 
 def _measure(admitted: Sequence[Structure], energy: NamedEnergy, device: str) -> Iterator[Measured]:

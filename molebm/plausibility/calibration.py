@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from molebm.errors import CheckpointError, RequestError
 from molebm.plausibility.environments import Norm
 from molebm.plausibility.observations import KINDS
-from molebm.plausibility.statistics import STATISTICS, Norms
+from molebm.plausibility.statistics import Norms
 from molebm.plausibility.surprise import Surprise, conformal_p_value
 
 Numbers = NDArray[np.float64]
@@ -35,14 +35,30 @@ CHANNELS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The channels that numbers measure, and the statistics in each."""
 
-FAULT: Final = 30.0  # nats, of one declared thing that is not so
+UNREMARKABLE: Final = 1.0  # scales, or kcal/mol of strain: as much surprises nobody, whatever the source
 
 
 class Expert(NamedTuple):
-    """How much is made of the surprise of one statistic: offset + weight · surprise."""
+    """What one part of the score looks at: the surprises it adds up, since one fault shows in all of them."""
 
-    offset: float  # nats
-    weight: float
+    statistics: tuple[str, ...]
+    offset: float = 0.0  # nats, of how much it is heard
+
+
+EXPERTS: Final = (
+    Expert(("bonds",)),
+    Expert(("angles",)),
+    Expert(("planes",)),
+    Expert(("spread",)),
+    Expert(("rotors", "contacts", "strain")),
+    Expert(("hydrogen lengths",)),
+    Expert(("rings",), -2.0),  # most rings are as they are, and few molecules have one that can be otherwise
+)
+"""The places of hydrogens are a channel of their own: they are guessed as often as seen."""
+
+LOUDNESS: Final = 2.0  # by which surprises are multiplied: much above 1 the loudest is heard, at 1 all
+LARGEST_EXPONENT: Final = 700.0
+FAULT: Final = 60.0  # nats, of one declared thing that is not so
 
 
 @dataclass(frozen=True)
@@ -59,7 +75,7 @@ class Source:
 
     @cached_property
     def surprises(self) -> dict[str, Surprise]:
-        return {name: Surprise(values) for name, values in self.statistics.items()}
+        return {name: Surprise(_remarkable(values)) for name, values in self.statistics.items()}
 
 
 class Verdict(NamedTuple):
@@ -73,62 +89,73 @@ class Verdict(NamedTuple):
 class Yardstick:
     """One source of trusted structures, and how their statistics are put together.
 
-    Larger molecules have more that can be unusual: the scores of each size are moved so that they are high equally
-    often. The score is the logarithm of a sum over statistics of the exponential of `Expert`: that of a mixture, in
-    which whatever is most unusual decides.
+    The score is the logarithm of a sum over `EXPERTS` of exponentials: that of a mixture, in which whatever is most
+    unusual decides. Larger molecules have more that can be unusual: the scores of each size are moved so that they
+    are high equally often.
     """
 
-    def __init__(self, source: Source, experts: Mapping[str, Expert], measured: frozenset[str]) -> None:
+    def __init__(self, source: Source, measured: frozenset[str]) -> None:
         self.source = source
-        self._experts = {name: expert for name, expert in experts.items() if name in measured}
+        self._measured = [name for name in source.statistics if name in measured]
         self._channels = {
-            channel: kept
-            for channel, names in CHANNELS.items()
-            if (kept := [name for name in names if name in self._experts])
+            channel: kept for channel, names in CHANNELS.items() if (kept := [n for n in names if n in self._measured])
         }
-        opinions = self._opinions(source.statistics)
-        whole = _together(list(opinions.values()))
+        surprises = self._surprises(source.statistics)
+        self._experts = [
+            (kept, expert.offset) for expert in EXPERTS if (kept := [s for s in expert.statistics if s in surprises])
+        ]
+        self._opinions = [Surprise(np.exp(_sum(surprises, names))) for names, _ in self._experts]
+        whole = self._mixture(surprises)
         self._shift = _shift_by_size(whole, source.heavy_atoms)
         self._whole = whole - self._shift(source.heavy_atoms)
         self._whole_surprise = Surprise(np.exp(self._whole))
-        self._of_channel = {c: _together([opinions[name] for name in names]) for c, names in self._channels.items()}
+        self._of_channel = {c: _together([surprises[name] for name in names]) for c, names in self._channels.items()}
         self._channel_surprise = {c: Surprise(np.exp(values)) for c, values in self._of_channel.items()}
         self._usual = {name: float(np.quantile(values, 0.95)) for name, values in source.statistics.items()}
 
     def usual(self, statistic: str) -> float:
         """What one trusted structure in twenty exceeds."""
-        return max(self._usual[statistic], 1e-9)
+        return max(self._usual[statistic], UNREMARKABLE)
 
     def judge(self, statistics: Mapping[str, Numbers], heavy_atoms: Numbers, faults: Numbers) -> Verdict:
         """Score structures by their statistics (n,), their heavy atoms (n,) and how many faults they have (n,)."""
-        opinions = self._opinions(statistics)
-        whole = _together([*opinions.values(), np.where(faults > 0, FAULT * faults, -np.inf)])
-        whole = whole - self._shift(heavy_atoms)
+        surprises = self._surprises(statistics)
+        whole = self._mixture(surprises) - self._shift(heavy_atoms)
+        whole = np.logaddexp(whole, np.where(faults > 0, FAULT * faults, -np.inf))
         channels = {}
         for channel, names in self._channels.items():
-            value = _together([opinions[name] for name in names])
+            value = _together([surprises[name] for name in names])
             channels[channel] = (
                 _common_logarithm(self._channel_surprise[channel], value),
                 conformal_p_value(value, self._of_channel[channel]),
             )
-        p_value = conformal_p_value(whole, self._whole)
-        return Verdict(_common_logarithm(self._whole_surprise, whole), p_value, channels)
+        return Verdict(self._score(whole), conformal_p_value(whole, self._whole), channels)
 
-    def _opinions(self, statistics: Mapping[str, Numbers]) -> dict[str, Numbers]:
-        surprises = self.source.surprises
-        return {
-            name: offset + weight * surprises[name](statistics[name])
-            for name, (offset, weight) in self._experts.items()
-        }
+    def score_of_faults(self, n_faults: int) -> float:
+        """Score a structure that has faults, and of which nothing else is known."""
+        return float(self._score(np.array([FAULT * n_faults]))[0])
+
+    def _score(self, whole: Numbers) -> Numbers:
+        return _common_logarithm(self._whole_surprise, whole)
+
+    def _mixture(self, surprises: Mapping[str, Numbers]) -> Numbers:
+        """Let the experts speak, each surprised by what it sees as a whole."""
+        heard = [
+            offset + LOUDNESS * surprise(np.exp(np.minimum(_sum(surprises, names), LARGEST_EXPONENT)))
+            for surprise, (names, offset) in zip(self._opinions, self._experts, strict=True)
+        ]
+        return _together(heard)
+
+    def _surprises(self, statistics: Mapping[str, Numbers]) -> dict[str, Numbers]:
+        return {name: self.source.surprises[name](_remarkable(statistics[name])) for name in self._measured}
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What is usual in each environment, how statistics are weighed, and trusted structures by their source."""
+    """What is usual in each environment, and trusted structures by their source."""
 
     energy: str  # name of the energy that it was made with
     norms: Norms
-    experts: Mapping[str, Expert]
     sources: Mapping[str, Source]
 
     def yardstick(self, source: str, measured: frozenset[str]) -> Yardstick:
@@ -142,7 +169,7 @@ class Calibration:
         if source not in self.sources:
             known = ", ".join(self.sources)
             raise RequestError(f"the calibration has no source {source!r}; choose from {known}, or calibrate your own")
-        return Yardstick(self.sources[source], self.experts, measured)
+        return Yardstick(self.sources[source], measured)
 
 
 def load_calibration(path: str | Path | None = None) -> Calibration:
@@ -171,7 +198,6 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "energy": calibration.energy,
-        "experts": {name: list(expert) for name, expert in calibration.experts.items()},
         "sources": {
             name: {
                 "provenance": source.provenance,
@@ -213,11 +239,15 @@ def _from_json(content: Mapping[str, Any]) -> Calibration:
         )
         for name, stored in content["sources"].items()
     }
-    experts = {name: Expert(*map(float, values)) for name, values in content["experts"].items()}
-    missing = set(STATISTICS) - set(experts)
-    if missing:
-        raise ValueError(f"it does not weigh {', '.join(sorted(missing))}")
-    return Calibration(str(content["energy"]), norms, experts, sources)
+    return Calibration(str(content["energy"]), norms, sources)
+
+
+def _remarkable(values: Numbers) -> Numbers:
+    return values.clip(min=UNREMARKABLE)
+
+
+def _sum(surprises: Mapping[str, Numbers], names: Sequence[str]) -> Numbers:
+    return np.sum([surprises[name] for name in names], axis=0)
 
 
 def _together(opinions: list[Numbers]) -> Numbers:
@@ -225,7 +255,7 @@ def _together(opinions: list[Numbers]) -> Numbers:
 
 
 def _common_logarithm(surprise: Surprise, value: Numbers) -> Numbers:
-    return surprise(np.exp(np.minimum(value, 700.0))) / np.log(10)
+    return surprise(np.exp(np.minimum(value, LARGEST_EXPONENT))) / np.log(10)
 
 
 def _shift_by_size(whole: Numbers, heavy_atoms: Numbers) -> Callable[[Numbers], Numbers]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softshrink
 
 from molebm.forcefield import geometry
 from molebm.plausibility.environments import AtomTypes, key
@@ -14,6 +15,8 @@ from molebm.plausibility.observations import HYDROGEN_LENGTH, HYDROGEN_PLACE, Ob
 from molebm.topology import Topology
 
 CONVENTIONS: Final = (-0.15, 0.06)  # Å, by which all bonds to hydrogen of a source may differ from the energy's
+TOLERANCE: Final = 0.05  # Å, by which these conventions differ between elements
+POLAR: Final = (7, 8, 16)  # elements whose hydrogens turn about a single bond as hydrogen bonds have it
 EQUAL: Final = 0.01  # Å, by which lengths may differ where one was meant for all bonds to hydrogen
 EQUAL_LENGTHS: Final = (0.95, 1.1)  # Å, between which such a length is a convention
 HYDROGEN: Final = 1
@@ -44,7 +47,8 @@ def hydrogen_geometry(
     """Compare the hydrogens given, (3, N, C) Å, with where they relax to; those that were `added` (N,) are left out.
 
     Lengths are held against those of the other hydrogens of the molecule, which may all be shorter than the energy has
-    them, or all be the same, and places against the relaxed ones with all lengths as the energy has them.
+    them, or all be the same, and places against the relaxed ones with all lengths as the energy has them. Where a
+    polar group can be turned, as in OH, that does not count.
     """
     known = ~added[bonds.hydrogen]
     atoms = torch.stack([bonds.bearer[known], bonds.hydrogen[known]])
@@ -53,8 +57,9 @@ def hydrogen_geometry(
     expected = _expected(length, bonds.length[known, None], molecule, topology.n_molecules)
     bearer = types.coarse[atoms[0]]
     keys = torch.stack([key(40, types.element[atoms[0]]), key(41, bearer)])
-    yield Observations(HYDROGEN_LENGTH, atoms, molecule, keys, length, expected, length - expected)
-    away = geometry.norm(bonds.normalised(given)[:, atoms[1]] - placed[:, atoms[1]])
+    off = softshrink(length - expected, TOLERANCE)
+    yield Observations(HYDROGEN_LENGTH, atoms, molecule, keys, length, expected, off)
+    away = _away(topology, atoms, bonds.normalised(given), placed)
     keys = torch.stack([key(42, bearer), key(43, types.fine[atoms[0]])])
     yield Observations(HYDROGEN_PLACE, atoms, molecule, keys, away, torch.zeros_like(away), away)
 
@@ -68,6 +73,38 @@ def _expected(length: Tensor, of_energy: Tensor, molecule: Tensor, n_molecules: 
     shortest, longest = EQUAL_LENGTHS
     equal = (apart <= EQUAL) & (middle >= shortest) & (middle <= longest)
     return torch.where(equal[molecule], middle[molecule], of_energy + shift)
+
+
+def _away(topology: Topology, atoms: Tensor, given: Tensor, relaxed: Tensor) -> Tensor:
+    """Distance in Å between where hydrogens are and where they relax to, (T, C)."""
+    bearer, hydrogen = atoms
+    heavy = topology.atomic_numbers != HYDROGEN
+    count, neighbour = _heavy_neighbours(topology, heavy)
+    turns = (count == 1) & torch.isin(topology.atomic_numbers, torch.tensor(POLAR, device=heavy.device))
+    root = torch.where(turns, neighbour, torch.arange(topology.n_atoms, device=heavy.device))[bearer]
+
+    def cylindrical(x: Tensor) -> tuple[Tensor, Tensor]:
+        axis = x[:, bearer] - x[:, root]
+        axis = axis / geometry.norm(axis).clamp(min=1e-6)
+        arm = x[:, hydrogen] - x[:, bearer]
+        height = (axis * arm).sum(0)
+        return height, geometry.norm(arm - height * axis)
+
+    (height, radius), (other_height, other_radius) = cylindrical(given), cylindrical(relaxed)
+    turned = ((height - other_height) ** 2 + (radius - other_radius) ** 2).sqrt()
+    straight = geometry.norm(given[:, hydrogen] - relaxed[:, hydrogen])
+    return torch.where(turns[bearer][:, None], turned, straight)
+
+
+def _heavy_neighbours(topology: Topology, heavy: Tensor) -> tuple[Tensor, Tensor]:
+    """Count the heavier neighbours of each atom, and name one of them, (N,) int64."""
+    i, j = topology.bonds
+    count = torch.zeros_like(topology.atomic_numbers)
+    count = count.index_add(0, i, heavy[j].long()).index_add(0, j, heavy[i].long())
+    last = torch.zeros_like(count)
+    last[i[heavy[j]]] = j[heavy[j]]
+    last[j[heavy[i]]] = i[heavy[i]]
+    return count, last
 
 
 def _medians(values: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:

@@ -27,6 +27,8 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
 
     def compare(kind: Kind, atoms: Tensor, keys: list[Tensor], measure: Callable[[Tensor], Tensor]) -> Observations:
         given, expected = measure(placed), measure(settled)
+        if kind is STIFF:  # a tether may hold what is twisted
+            expected = torch.where(given.abs() < 90, 0.0, 180 * given.sign())
         off = given - expected
         deviation = wrapped(off) if kind in (STIFF, RING) else off
         return Observations(kind, atoms, topology.molecule[atoms[0]], torch.stack(keys), given, expected, deviation)

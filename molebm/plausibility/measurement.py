@@ -22,7 +22,7 @@ from molebm.topology import Topology
 DIELECTRIC: Final = 10.0  # relative permittivity, and what is left of the van der Waals wells: in the midst of matter
 DISPERSION: Final = 0.5
 TETHER: Final = 5.0  # kcal/mol/Å², of each heavier atom to where it was given: bonds and angles settle, shapes stay
-HYDROGEN_STEPS, SETTLING_STEPS, RELAXING_STEPS = 40, 80, 200  # evaluations
+HYDROGEN_STEPS, SETTLING_STEPS, RELAXING_STEPS = 25, 50, 200  # evaluations
 FORCE_TOLERANCE: Final = 0.5  # kcal/mol/Å
 N_TRIALS: Final = 16  # structures near by that a strained one is held against; as many as the C code does at once
 TRIAL_KT: Final = (2.0, 0.6, 60)  # kcal/mol, from and to, and how many turns are proposed

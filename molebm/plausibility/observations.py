@@ -44,10 +44,10 @@ CONTACT: Final = Kind(
     "contact", "contacts", "kcal/mol", 0.1, False, "{a}···{b} {given:.2f} Å, expected at least {expected:.2f}"
 )
 HYDROGEN_LENGTH: Final = Kind(
-    "hydrogen length", "hydrogens", "Å", 0.02, True, "{a}–{b} {given:.2f} Å, expected {expected:.2f} ± {scale:.2f}"
+    "hydrogen length", "hydrogens", "Å", 0.05, True, "{a}–{b} {given:.2f} Å, expected {expected:.2f} ± {scale:.2f}"
 )
 HYDROGEN_PLACE: Final = Kind(
-    "hydrogen place", "hydrogens", "Å", 0.05, False, "{b} {deviation:.1f} Å from its place at {a}, usual {scale:.1f}"
+    "hydrogen place", "hydrogens", "Å", 0.15, False, "{b} {deviation:.1f} Å from its place at {a}, usual {scale:.1f}"
 )
 KINDS: Final = (BOND, ANGLE, PLANE, STIFF, RING, ROTOR, CONTACT, HYDROGEN_LENGTH, HYDROGEN_PLACE)
 

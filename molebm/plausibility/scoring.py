@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from molebm.chem.sanity import graph_faults
 from molebm.errors import GraphError, MoleculeError, RequestError, TimeLimitError
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
 from molebm.plausibility.batches import Poses, assemble, batches, runs_of_poses
-from molebm.plausibility.calibration import FAULT, Calibration, Yardstick, load_calibration
+from molebm.plausibility.calibration import Calibration, Yardstick, load_calibration
 from molebm.plausibility.discoveries import flag_discoveries
 from molebm.plausibility.judging import Faults, Judgement, judge
 from molebm.plausibility.measurement import measure
@@ -221,7 +220,7 @@ class _Scorer:
             record.source,
             OK,
             None,
-            FAULT * len(listed) / math.log(10),
+            self.yardstick.score_of_faults(len(listed)),
             p_value,
             True,
             tuple(faults.words),

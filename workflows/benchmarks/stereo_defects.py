@@ -84,4 +84,4 @@ def _matters(mol: Chem.Mol, centres: list[int]) -> bool:
 
 
 def _canonical(mol: Chem.Mol) -> str:
-    return Chem.CanonSmiles(Chem.MolToSmiles(mol))  # read again, for tags that do not matter
+    return Chem.CanonSmiles(Chem.MolToSmiles(Chem.AddHs(mol)))  # read again, for tags that do not matter

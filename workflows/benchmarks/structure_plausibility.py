@@ -154,7 +154,6 @@ def _molebm(structures: Structures, seed: int) -> tuple[list[StructureScore], li
     trusted = [parent.mol for parent in structures.calibration]
     energy = named_energy(LEARNED)
     learned = learn_calibration(trusted, energy, source=SOURCE, provenance="one half", seed=seed)
-    click.echo(f"Experts: {dict(learned.experts)}")
     clean = [parent.mol for parent in structures.clean]
     settings = ScoringSettings(source=SOURCE, threads=THREADS)
     found = score_structures([*clean, *structures.defects], learned, energy=energy, settings=settings)
