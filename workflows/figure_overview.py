@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 
 from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.models.checkpoint import LearnedModel, load_model
-from molebm.plausibility.calibration import ensemble_scores
+from molebm.samplers.minimise import minimise
 from molebm.topology import concatenate
 from molebm.training.evaluation import evaluate
 from molebm.training.shards import Reference, at_temperature, read_references
+from molebm.units import thermal_energy
 
 NOISE = (0.02, 0.05, 0.1)  # Å
 
@@ -72,9 +73,11 @@ def _scores(axes: Axes, model: LearnedModel, references: list[Reference]) -> Non
     bins = torch.linspace(0, 6, 61)
     for width in (0.0, *NOISE):
         noised = clean + width * torch.randn(clean.shape, generator=generator)
-        scores = ensemble_scores(energy_fn, topology, noised).flatten().nan_to_num(nan=6).clamp(max=6)
-        axes.hist(scores, bins=bins, histtype="step", label=f"noise {width:.2f} Å" if width else "thermal, 300 K")
-    axes.set(xlabel="score", ylabel="structures", title="Plausibility score")
+        excess = energy_fn(noised) - minimise(energy_fn, topology, noised, force_tolerance=0.1, max_steps=500).energy
+        shares = excess / (1.5 * thermal_energy(300.0) * topology.atoms_per_molecule()[:, None])
+        shown = shares.flatten().nan_to_num(nan=6).clamp(max=6)
+        axes.hist(shown, bins=bins, histtype="step", label=f"noise {width:.2f} Å" if width else "thermal, 300 K")
+    axes.set(xlabel="energy above the relaxed structure / (3/2 N kT)", ylabel="structures", title="Noise in energies")
     axes.legend()
 
 

@@ -14,11 +14,12 @@ from rdkit import Chem
 from molebm.errors import MoleculeError, RequestError, TimeLimitError
 from molebm.parametrise import NamedEnergy
 from molebm.plausibility.batches import assemble, batches, runs_of_poses
-from molebm.plausibility.calibration import Calibration, Source
+from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.environments import Norm
 from molebm.plausibility.measurement import Measurement, measure
 from molebm.plausibility.statistics import learn_norms, standardised, statistics
 from molebm.plausibility.structures import Structure, admit
+from molebm.plausibility.yardstick import Source
 
 Numbers = NDArray[np.float64]
 

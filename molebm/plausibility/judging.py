@@ -9,11 +9,12 @@ import numpy as np
 
 from molebm.errors import Fault
 from molebm.plausibility.batches import Batch
-from molebm.plausibility.calibration import Calibration, Yardstick
+from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.findings import FAULTY, WORTH_TELLING, Finding, atom_scores, findings
 from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.scores import Pair
 from molebm.plausibility.statistics import STRAIN, standardised, statistics
+from molebm.plausibility.yardstick import Yardstick
 
 MOST_REASONS: Final = 6
 

@@ -7,8 +7,8 @@ from typing import Final
 
 from rdkit import Chem
 
-from molebm.plausibility.calibration import CHANNELS
 from molebm.plausibility.findings import Finding
+from molebm.plausibility.yardstick import CHANNELS
 
 OK: Final = "ok"
 ALL_CHANNELS: Final = (*CHANNELS, "stereo", "graph", "novelty")

@@ -23,6 +23,7 @@ from molebm.samplers.baoab import baoab, maxwell_boltzmann
 from molebm.samplers.graphed import graphed
 from molebm.samplers.masses import repartition_hydrogen_mass
 from molebm.samplers.minimise import minimise
+from molebm.samplers.native_rotors import native_rotors
 from molebm.samplers.rotors import find_rotors
 from molebm.samplers.run import anneal
 from molebm.samplers.torsion_rotation import torsion_rotation
@@ -237,20 +238,3 @@ def _restraints(topology: Topology, parameters: Parameters) -> tuple[Restraints,
     """What all conformers meet, and that with what most meet."""
     by_all, flat = restraints_of(topology, parameters), flat_bonds(topology, parameters)
     return by_all, restraints_of(topology, parameters, flat_bonds=flat) if flat.ends.numel() else by_all
-
-
-def native_rotors(topology: Topology) -> native_loops.Rotors:
-    """Lay the bonds that can be turned about out for the C code."""
-    rotors = find_rotors(topology)
-    n_rotors = len(rotors.molecule)
-    sizes = topology.atoms_per_molecule()
-    first_atom = sizes.cumsum(0) - sizes
-    moved_start = sizes[rotors.molecule].cumsum(0) - sizes[rotors.molecule]
-    counts = torch.bincount(rotors.molecule, minlength=topology.n_molecules)
-    moved = [row[: int(sizes[m])] for m, row in zip(rotors.molecule.tolist(), rotors.turning, strict=False)]
-    return native_loops.Rotors(
-        torch.cat([counts.new_zeros(1), counts.cumsum(0)]).int(),
-        (rotors.axis[:, :n_rotors] - first_atom[rotors.molecule]).int().contiguous(),
-        moved_start.contiguous(),
-        torch.cat(moved).to(torch.uint8) if moved else torch.zeros(0, dtype=torch.uint8),
-    )

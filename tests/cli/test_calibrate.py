@@ -1,7 +1,5 @@
 """`molebm calibrate` as it is called from a shell."""
 
-import json
-from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
@@ -12,10 +10,9 @@ from rdkit import Chem
 
 from molebm.cli.main import cli
 from molebm.plausibility import load_calibration
-from molebm.plausibility.calibration import SHIPPED
+from molebm.plausibility.calibration import to_json
 from tests.plausibility.conftest import embedded, stretched
 
-SHIPPED_FILE = files("molebm.plausibility") / SHIPPED
 MOLECULES = ["C" * length + group for length in range(1, 7) for group in ("O", "N", "C#N", "C=O")]
 
 
@@ -53,7 +50,7 @@ def _one_thread():
 
 
 def test_source_is_added_and_all_else_stays(ours: Path, trusted: Path):
-    made, shipped = (json.loads(path.read_text()) for path in (ours, SHIPPED_FILE))
+    made, shipped = to_json(load_calibration(ours)), to_json(load_calibration())
     added = made["sources"].pop("ours")
     assert made == shipped
     assert added["provenance"] == str(trusted)

@@ -11,9 +11,9 @@ from molebm.forcefield.mechanics import MechanicalEnergy
 from molebm.forcefield.native_loops import DescentSettings
 from molebm.forcefield.parameters import Parameters
 from molebm.parametrise import mmff
-from molebm.samplers.engines import native_rotors
 from molebm.samplers.masses import atomic_masses
 from molebm.samplers.minimise import minimise
+from molebm.samplers.native_rotors import native_rotors
 from molebm.topology import Topology, concatenate
 from molebm.units import thermal_energy
 
