@@ -105,7 +105,7 @@ def test_defaults_in_tables_of_options_are_those_of_the_commands(page):
     for name, shown in re.findall(r"^\| `(--[\w-]+)`[^|]*\| ([^|]*) \|", prose(page), re.MULTILINE):
         defaults = {option.default for option in known[name] if isinstance(option.default, str | int | float)}
         value = shown.strip("`")
-        said = {float(value)} if re.fullmatch(r"[\d.]+", value) else {False if value == "off" else value}
+        said = {float(value)} if re.fullmatch(r"[\d.]+", value) else {{"off": False, "on": True}.get(value, value)}
         assert not defaults or defaults & said, f"{name} is said to be {shown} and is {defaults}"
 
 

@@ -55,6 +55,7 @@ Examples:
 @click.option("--fdr", type=float, help="Flag by Benjamini and Hochberg at this rate of false discoveries instead.")
 @click.option("--strain/--no-strain", default=True, show_default=True, help="Search for a lower shape near by.")
 @click.option("--template", help="SMILES of what every structure is meant to be: declares stereo, bond orders of PDB.")
+@click.option("--library", help="Known molecules, in any file that generate reads: adds how new each graph is.")
 @click.option("--topology", type=click.Path(path_type=Path), help="Of a trajectory: a PDB or SDF file of its atoms.")
 @click.option("--select", help="Of a trajectory: the atoms to score, in MDTraj's language.")
 @click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True, help="Of a trajectory.")
@@ -77,6 +78,7 @@ def score(
     fdr: float | None,
     strain: bool,
     template: str | None,
+    library: str | None,
     topology: Path | None,
     select: str | None,
     stride: int,
@@ -105,17 +107,19 @@ def score(
     reasons          what is not as expected, worst first; atoms count from 0
 
     and then a score and a p-value for each channel: geometry, torsions, contacts, strain, hydrogens, stereo,
-    graph. A record's stereo is that of its coordinates, unless --template or its data field declared_smiles
-    says what it is meant to be. Missing hydrogens are added and relaxed. What cannot be scored is
-    listed again, with what to do, in a table that ends in .failures.csv beside the output.
+    graph and, with --library, novelty. A record's stereo is that of its coordinates, unless --template or its
+    data field declared_smiles says what it is meant to be. Missing hydrogens are added and relaxed. What cannot be
+    scored is listed again, with what to do, in a table that ends in .failures.csv beside the output.
     """
     import torch
 
+    from molebm.chem.reading import read_molecules
     from molebm.chem.writing import csv_writer, replacing
     from molebm.cli.score_output import ATOM_COLUMNS, TERM_COLUMNS, atom_rows, flag_again, term_rows, unflagged
     from molebm.conformers.outcomes import failure
     from molebm.parametrise import named_energy
     from molebm.plausibility.calibration import load_calibration
+    from molebm.plausibility.novelty import Library
     from molebm.plausibility.report import ReportCollector
     from molebm.plausibility.scores import COLUMNS
     from molebm.plausibility.scoring import ScoringSettings, score_records
@@ -139,7 +143,8 @@ def score(
     )
     records = _records(input, template, topology, select, stride)
     named = named_energy(energy, model)
-    scores = score_records(records, named, settings, load_calibration(calibration))
+    known = Library(record.mol for record in read_molecules(library)) if library else None
+    scores = score_records(records, named, settings, load_calibration(calibration), known)
     torch.set_num_threads(1)  # the threads are shared out over batches
 
     n_scored = n_failed = n_flagged = 0

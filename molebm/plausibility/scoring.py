@@ -12,6 +12,7 @@ from molebm.chem.reading import Record
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
 from molebm.plausibility.calibration import Calibration, load_calibration
 from molebm.plausibility.discoveries import flag_discoveries
+from molebm.plausibility.novelty import Library
 from molebm.plausibility.scores import COLUMNS, Score
 from molebm.plausibility.settings import ScoringSettings
 from molebm.plausibility.streaming import Scorer
@@ -25,6 +26,7 @@ def score(
     calibration: Calibration | None = None,
     settings: ScoringSettings | None = None,
     fdr: float | None = None,
+    library: Library | None = None,
 ) -> pd.DataFrame:
     """Score how plausible molecules are as they stand in space, one row for each conformer, in their order.
 
@@ -46,6 +48,8 @@ def score(
     fdr
         Flag by the procedure of Benjamini and Hochberg over all rows, at this rate of false discoveries, in
         place of `settings.alpha`.
+    library
+        Molecules that novelty is held against; it flags nothing.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def score(
         As `named_energy` and `Calibration.yardstick`.
     """
     named = named_energy(energy, model) if isinstance(energy, str) else energy
-    scores = score_records(_records(mols), named, settings or ScoringSettings(), calibration)
+    scores = score_records(_records(mols), named, settings or ScoringSettings(), calibration, library)
     table = pd.DataFrame([found.row() for found in scores], columns=list(COLUMNS))
     numbers = [column for column in COLUMNS if column not in ("record", "name", "status", "flagged", "reasons")]
     table = table.astype({**dict.fromkeys(numbers, "float64"), "record": "int64", "flagged": "boolean"})
@@ -67,10 +71,14 @@ def score(
 
 
 def score_records(
-    records: Iterable[Record], energy: NamedEnergy, settings: ScoringSettings, calibration: Calibration | None = None
+    records: Iterable[Record],
+    energy: NamedEnergy,
+    settings: ScoringSettings,
+    calibration: Calibration | None = None,
+    library: Library | None = None,
 ) -> Iterator[Score]:
     """Stream one score for each record, in their order; memory does not grow with their number."""
-    scorer = Scorer(energy, settings, calibration or load_calibration())
+    scorer = Scorer(energy, settings, calibration or load_calibration(), library)
     return scorer.stream(iter(records))
 
 

@@ -18,6 +18,7 @@ from molebm.plausibility.batches import Poses, assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.judging import Faults, Judgement, judge
 from molebm.plausibility.measurement import measure
+from molebm.plausibility.novelty import Library
 from molebm.plausibility.scores import OK, Score
 from molebm.plausibility.settings import ScoringSettings
 from molebm.plausibility.stereo import mismatches_with
@@ -30,8 +31,10 @@ TOO_SLOW: Final = "relaxing it took too long; leave it out, or leave the strain 
 class Scorer:
     """What is the same for all records."""
 
-    def __init__(self, energy: NamedEnergy, settings: ScoringSettings, calibration: Calibration) -> None:
-        self.energy, self.settings, self.calibration = energy, settings, calibration
+    def __init__(
+        self, energy: NamedEnergy, settings: ScoringSettings, calibration: Calibration, library: Library | None = None
+    ) -> None:
+        self.energy, self.settings, self.calibration, self.library = energy, settings, calibration, library
         self.yardstick: Yardstick = calibration.yardstick(settings.source, settings.measured)
         self.has_p_values = energy.name == calibration.energy
 
@@ -94,7 +97,9 @@ class Scorer:
         if structure.n_added:
             plural = "s" if structure.n_added > 1 else ""
             reasons = [*reasons, f"{structure.n_added} missing hydrogen{plural} added and relaxed"]
-        channels = found.channels
+        channels = dict(found.channels)
+        if self.library is not None:
+            channels["novelty"] = self.library.novelty(structure.given)
         if not self.has_p_values:
             channels = {name: (value, None) for name, (value, _) in channels.items()}
         return Score(

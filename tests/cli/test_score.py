@@ -22,8 +22,7 @@ EIGHT_DIGITS = 1e-7  # relative, as tables are written
 
 
 def run(*arguments: object) -> Result:
-    chosen = [] if "--source" in arguments or "--topology" in arguments else ["--source", "minimised"]
-    return CliRunner().invoke(cli, ["score", *map(str, arguments), *chosen], prog_name="molebm")
+    return CliRunner().invoke(cli, ["score", *map(str, arguments)], prog_name="molebm")
 
 
 def record(name: str, mol: Chem.Mol, **fields: str) -> str:
@@ -229,7 +228,7 @@ def test_data_field_declares_the_stereo_of_its_record(tmp_path: Path):
 
 
 def test_smaller_alpha_flags_fewer(damaged: Path, tmp_path: Path):
-    output, alpha = tmp_path / "scores.csv", 0.5 / (load_calibration().sources["minimised"].n + 1)
+    output, alpha = tmp_path / "scores.csv", 0.5 / (load_calibration().sources["crystal"].n + 1)
     run(damaged, "-o", output, "--alpha", alpha)
     assert pd.read_csv(output).flagged.tolist() == [False, False, False, True]
 
