@@ -42,7 +42,7 @@ Examples:
 
 
 @click.command(epilog=EXAMPLES)
-@click.argument("source")
+@click.argument("input", metavar="IN")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="SDF to write, perhaps .sdf.gz.")
 @click.option("--table", type=click.Path(path_type=Path), help="Also a table of all records, .csv or .tsv.")
 @click.option("--all", "relax_all", is_flag=True, help="Relax those that are not flagged too, on tethers.")
@@ -63,6 +63,8 @@ Examples:
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="Share of plausible inputs to flag at most.")
 @energy_option
 @model_option
+@click.option("--source", default="crystal", show_default=True, help="As in `molebm score`.")
+@click.option("--calibration", type=click.Path(path_type=Path), help="What `molebm calibrate` wrote.")
 @click.option("--template", help="SMILES of what every structure is meant to be: declares stereo, bond orders of PDB.")
 @click.option("--time-limit", type=float, default=60.0, show_default=True, help="Seconds for each relaxation.")
 @seed_option
@@ -71,7 +73,7 @@ Examples:
 @force_option
 @quiet_option
 def repair(
-    source: str,
+    input: str,
     output: Path,
     table: Path | None,
     relax_all: bool,
@@ -80,6 +82,8 @@ def repair(
     alpha: float,
     energy: str,
     model: Path | None,
+    source: str,
+    calibration: Path | None,
     template: str | None,
     time_limit: float,
     seed: int,
@@ -88,7 +92,7 @@ def repair(
     force: bool,
     quiet: bool,
 ) -> int:
-    """Relax what `molebm score` flags in SOURCE (.sdf .mol .mol2 .pdb, perhaps .gz), and leave the rest alone.
+    """Relax what `molebm score` flags in IN (.sdf .mol .mol2 .pdb, perhaps .gz), and leave the rest alone.
 
     First the hydrogens are relaxed alone, then all atoms with weak springs, then without, and at last the structure
     is folded anew; the first result that is no longer flagged is taken. None is taken that breaks or makes a bond,
@@ -110,6 +114,7 @@ def repair(
     from molebm.chem.writing import csv_writer, replacing
     from molebm.conformers.outcomes import failure
     from molebm.parametrise import named_energy
+    from molebm.plausibility.calibration import load_calibration
     from molebm.plausibility.mending import Environment
     from molebm.plausibility.repair import repair_records
     from molebm.plausibility.repair_outcome import COLUMNS, RepairSettings, Stereo
@@ -126,6 +131,7 @@ def repair(
     settings = RepairSettings(
         scoring=ScoringSettings(
             alpha=alpha,
+            source=source,
             seed=seed,
             declared=template,
             device=str(resolve_device(device)),
@@ -136,8 +142,8 @@ def repair(
         environment=next(one for one in get_args(Environment) if one == environment),
         time_limit=time_limit,
     )
-    is_pdb = source.lower().removesuffix(".gz").endswith(".pdb")
-    records = read_molecules(source, template=template if is_pdb else None)
+    is_pdb = input.lower().removesuffix(".gz").endswith(".pdb")
+    records = read_molecules(input, template=template if is_pdb else None)
     named = named_energy(energy, model)
     torch.set_num_threads(1)  # the threads are shared out over records
 
@@ -147,7 +153,7 @@ def repair(
         sdf = stack.enter_context(replacing(output, force=force))
         write_row = stack.enter_context(csv_writer(table, COLUMNS, force=force)) if table else None
         advance = stack.enter_context(progress("repairing", unit="structure", quiet=quiet))
-        for found in repair_records(records, named, settings):
+        for found in repair_records(records, named, settings, load_calibration(calibration)):
             sdf.write(sdf_record(found))
             if write_row is not None:
                 write_row(found.row())

@@ -23,14 +23,16 @@ _OTHER: Final = {
 }
 
 
-def stereo_mismatches(mol: Chem.Mol) -> list[Fault]:
+def stereo_mismatches(mol: Chem.Mol, *, even_flat: bool = True) -> list[Fault]:
     """Say where the first conformer is not as the tags of the molecule declare it.
 
     What the tags leave open is not looked at. Centres that are all inverted and give the same
-    molecule again, as both ends of a ring may, are no mismatch.
+    molecule again, as both ends of a ring may, are no mismatch. Without `even_flat`, neither are centres that have no
+    hand: tags that were read off coordinates say one even where there is none to see.
     """
     x = positions_from_mol(mol, torch.float64)[:, :, :1]
     flat, inverted = _centres(mol, x)
+    flat = flat if even_flat else []
     turned = _double_bonds(mol, x)
     if not (flat or inverted or turned):
         return []
@@ -83,7 +85,7 @@ def as_declared(mol: Chem.Mol, smiles: str) -> Chem.Mol:
 
 def mismatches_with(mol: Chem.Mol, smiles: str | None) -> list[Fault]:
     """Say where the first conformer is neither as its tags nor as the SMILES, if any, declare it."""
-    faults = stereo_mismatches(mol)
+    faults = stereo_mismatches(mol, even_flat=False)
     if smiles is None:
         return faults
     try:
