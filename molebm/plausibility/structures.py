@@ -79,10 +79,10 @@ def admit(mol: Chem.Mol, declared: str | None = None) -> Structure:
 
 def _sanitised(mol: Chem.Mol) -> Chem.Mol:
     """Return the molecule as RDKit reads one, if it was made without."""
-    if not mol.NeedsUpdatePropertyCache():
-        return mol
     if faults := tuple(chemistry_problems(mol)):
         raise GraphError(f"no molecule has such bonds: {faults[0].words}; correct the bonds or the charge", faults)
+    if not mol.NeedsUpdatePropertyCache():
+        return mol
     copy = Chem.Mol(mol)
     Chem.SanitizeMol(copy)
     return copy

@@ -33,21 +33,20 @@ class Expert(NamedTuple):
     """What one part of the score looks at: the surprises it adds up, since one fault shows in all of them."""
 
     statistics: tuple[str, ...]
-    offset: float = 0.0  # nats, of how much it is heard
+    weight: float  # in the harmonic mean
 
 
 EXPERTS: Final = (
-    Expert(("bonds",)),
-    Expert(("angles",)),
-    Expert(("planes",)),
-    Expert(("spread",)),
-    Expert(("rotors", "contacts", "strain")),
-    Expert(("hydrogen lengths",)),
-    Expert(("rings",), -2.0),  # most rings are as they are, and few molecules have one that can be otherwise
+    Expert(("bonds",), 1.6),
+    Expert(("angles",), 1.6),
+    Expert(("planes",), 1.3),
+    Expert(("rotors", "contacts", "strain"), 0.8),
+    Expert(("spread",), 0.6),
+    Expert(("rings",), 0.4),
+    Expert(("hydrogen lengths",), 0.4),
+    Expert(("hydrogen places",), 0.2),  # guessed as often as seen
 )
-"""The places of hydrogens are a channel of their own: they are guessed as often as seen."""
 
-LOUDNESS: Final = 2.0  # by which surprises are multiplied: much above 1 the loudest is heard, at 1 all
 LARGEST_EXPONENT: Final = 700.0
 FAULT: Final = 60.0  # nats, of one declared thing that is not so
 
@@ -80,9 +79,13 @@ class Verdict(NamedTuple):
 class Yardstick:
     """One source of trusted structures, and how their statistics are put together.
 
-    The score is the logarithm of a sum over `EXPERTS` of exponentials: that of a mixture, in which whatever is most
-    unusual decides. Larger molecules have more that can be unusual: the scores of each size are moved so that they
-    are high equally often.
+    The score is minus the logarithm of the weighted harmonic mean of the p-values of `EXPERTS`, so that whatever is
+    most unusual decides. Larger molecules have more that can be unusual: the scores of each size are moved so that
+    they are high equally often.
+
+    References
+    ----------
+    Wilson, Proc. Natl. Acad. Sci. USA 116, 1195 (2019).
     """
 
     def __init__(self, source: Source, measured: frozenset[str]) -> None:
@@ -93,7 +96,7 @@ class Yardstick:
         }
         surprises = self._surprises(source.statistics)
         self._experts = [
-            (kept, expert.offset) for expert in EXPERTS if (kept := [s for s in expert.statistics if s in surprises])
+            (kept, expert.weight) for expert in EXPERTS if (kept := [s for s in expert.statistics if s in surprises])
         ]
         self._opinions = [Surprise(np.exp(_sum(surprises, names))) for names, _ in self._experts]
         whole = self._mixture(surprises)
@@ -132,8 +135,8 @@ class Yardstick:
     def _mixture(self, surprises: Mapping[str, Numbers]) -> Numbers:
         """Let the experts speak, each surprised by what it sees as a whole."""
         heard = [
-            offset + LOUDNESS * surprise(np.exp(np.minimum(_sum(surprises, names), LARGEST_EXPONENT)))
-            for surprise, (names, offset) in zip(self._opinions, self._experts, strict=True)
+            np.log(weight) + surprise(np.exp(np.minimum(_sum(surprises, names), LARGEST_EXPONENT)))
+            for surprise, (names, weight) in zip(self._opinions, self._experts, strict=True)
         ]
         return _together(heard)
 
