@@ -85,11 +85,11 @@ def calibrate(
             else:
                 mols.append(record.mol)
             advance(1)
+    where = str(resolve_device(device))
     if learn:
-        made = learn_calibration(mols, named, source=name, provenance=trusted)
+        made = learn_calibration(mols, named, source=name, provenance=trusted, device=where)
     else:
         base = load_calibration(calibration)
-        where = str(resolve_device(device))
         made = add_source(mols, named, base, source=name, provenance=trusted, device=where)
     with replacing(output, force=force) as file:
         json.dump(to_json(made), file)

@@ -83,7 +83,13 @@ def calibrate(
 
 
 def learn_calibration(
-    mols: Sequence[Chem.Mol], energy: NamedEnergy, *, source: str, provenance: str, seed: int = 0
+    mols: Sequence[Chem.Mol],
+    energy: NamedEnergy,
+    *,
+    source: str,
+    provenance: str,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> Calibration:
     """Learn from trusted structures what is usual in each environment, and what they score.
 
@@ -92,7 +98,7 @@ def learn_calibration(
     generator = np.random.default_rng(seed)
     fold = generator.permutation(len(mols)) % FOLDS
     folds = [[mol for mol, n in zip(mols, fold, strict=True) if n == k] for k in range(FOLDS)]
-    measured = [list(measure_structures(part, energy)) for part in folds]
+    measured = [list(measure_structures(part, energy, device)) for part in folds]
     others = [
         learn_norms([one.measurement for n, part in enumerate(measured) if n != k for one in part])
         for k in range(FOLDS)

@@ -94,9 +94,15 @@ def _heavy(topology: Topology, rotors: Rotors) -> Rotors:
 def _one_torsion_each(topology: Topology, rotors: Rotors) -> Tensor:
     """Name each rotor by one torsion about it, of heavier atoms if there is one, (4, R)."""
     best: dict[tuple[int, int], tuple[int, ...]] = {}
-    heavy = (topology.atomic_numbers != HYDROGEN).tolist()
-    for torsion in sorted(
-        map(tuple, topology.torsions.T.tolist()), key=lambda t: (heavy[t[0]] + heavy[t[3]], -t[0], -t[3])
+    n = topology.n_atoms
+    i, j, k, m = topology.torsions
+    about = torch.cat([rotors.axis[0] * n + rotors.axis[1], rotors.axis[1] * n + rotors.axis[0]])
+    chosen = torch.isin(j * n + k, about)
+    heavy = (topology.atomic_numbers != HYDROGEN).long()
+    worth = (heavy[i] + heavy[m])[chosen].tolist()
+    for _, torsion in sorted(
+        zip(worth, map(tuple, topology.torsions[:, chosen].T.tolist()), strict=True),
+        key=lambda item: (item[0], -item[1][0], -item[1][3]),
     ):
         best[torsion[1], torsion[2]] = torsion
         best[torsion[2], torsion[1]] = torsion[::-1]
