@@ -28,7 +28,7 @@ STATISTICS: Final = {  # by the kinds whose worst term they are; and, of all, th
     "hydrogen places": ("hydrogen place",),
 }
 SPREAD, STRAIN = "spread", "strain"
-_SPREAD_OF: Final = (BOND.name, ANGLE.name, PLANE.name, STIFF.name)
+_SPREAD_OF: Final = (BOND.name, ANGLE.name)  # the larger of their mean squares
 _HANDED: Final = (PLANE, STIFF, RING)  # the mirror image, which is as usual, is off the other way: their centre is 0
 
 Norms = Mapping[str, Norm]
@@ -73,16 +73,17 @@ def statistics(measurement: Measurement, terms: Sequence[Standardised]) -> dict[
     n_molecules = len(measurement.energy)
     zero = torch.zeros_like(measurement.energy)
     largest = {kind.name: zero for kind in KINDS}
-    squares, counts = zero, zero.new_zeros(n_molecules, 1)
+    spreads = [zero]
     for term in terms:
         name, molecule = term.observations.kind.name, term.observations.molecule
         index = molecule[:, None].expand_as(term.sharp)
         largest[name] = largest[name].scatter_reduce(0, index, term.sharp.nan_to_num(nan=1e6), "amax")
         if name in _SPREAD_OF:
-            squares = squares.index_add(0, molecule, term.size.nan_to_num(nan=SPREAD_CUT).clamp(max=SPREAD_CUT) ** 2)
-            counts = counts.index_add(0, molecule, counts.new_ones(len(molecule), 1))
+            squares = term.size.nan_to_num(nan=SPREAD_CUT).clamp(max=SPREAD_CUT) ** 2
+            counts = torch.bincount(molecule, minlength=n_molecules).clamp(min=1)
+            spreads.append(zero.index_add(0, molecule, squares) / counts[:, None])
     found = {name: torch.stack([largest[kind] for kind in kinds]).amax(0) for name, kinds in STATISTICS.items()}
-    found[SPREAD] = squares / counts.clamp(min=1)
+    found[SPREAD] = torch.stack(spreads).amax(0)
     if measurement.strain is not None:
         found[STRAIN] = measurement.strain
     return found

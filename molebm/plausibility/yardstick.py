@@ -37,13 +37,13 @@ class Expert(NamedTuple):
 
 
 EXPERTS: Final = (
-    Expert(("bonds",), 1.6),
-    Expert(("angles",), 1.6),
-    Expert(("planes",), 1.3),
+    Expert(("bonds",), 3.0),
+    Expert(("angles",), 2.5),
+    Expert(("planes",), 2.0),
     Expert(("rotors", "contacts", "strain"), 0.8),
     Expert(("spread",), 0.6),
-    Expert(("rings",), 0.4),
-    Expert(("hydrogen lengths",), 0.4),
+    Expert(("rings",), 0.3),
+    Expert(("hydrogen lengths",), 0.3),
     Expert(("hydrogen places",), 0.2),  # guessed as often as seen
 )
 
@@ -157,7 +157,7 @@ def _together(opinions: list[Numbers]) -> Numbers:
 
 
 def _common_logarithm(surprise: Surprise, value: Numbers) -> Numbers:
-    return surprise(np.exp(np.minimum(value, LARGEST_EXPONENT))) / np.log(10)
+    return surprise(np.exp(np.minimum(value, LARGEST_EXPONENT))) / np.log(10) + 0.0  # and not -0
 
 
 def _shift_by_size(whole: Numbers, heavy_atoms: Numbers) -> Callable[[Numbers], Numbers]:
