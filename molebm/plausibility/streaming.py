@@ -12,10 +12,12 @@ import torch
 
 from molebm.chem.reading import Record
 from molebm.chem.sanity import graph_faults
+from molebm.chem.walking import atoms_of
 from molebm.errors import GraphError, MoleculeError, TimeLimitError
 from molebm.parametrise import NamedEnergy
 from molebm.plausibility.batches import Poses, assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration
+from molebm.plausibility.findings import FAULTY
 from molebm.plausibility.judging import Faults, Judgement, judge
 from molebm.plausibility.measurement import measure
 from molebm.plausibility.novelty import Library
@@ -140,8 +142,18 @@ class Scorer:
             tuple(faults.words),
             {"graph": (float(len(listed)), p_value)},
             n if self.has_p_values else None,
+            *_at_fault(record, faults),
             findings=tuple(faults.findings),
         )
+
+
+def _at_fault(record: Record, faults: Faults) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """Elements and scores of the atoms of what no molecule is, if they could be read."""
+    if record.mol is None:
+        return (), ()
+    at_fault = {atom for fault in faults.graph for atom in fault.atoms}
+    atoms = atoms_of(record.mol)
+    return tuple(a.GetSymbol() for a in atoms), tuple(FAULTY * (a.GetIdx() in at_fault) for a in atoms)
 
 
 def _admit(record: Record, declared: str | None) -> Structure:

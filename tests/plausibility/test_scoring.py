@@ -366,3 +366,15 @@ def test_settings_out_of_range_are_refused(wrong):
 def test_source_that_is_not_in_the_calibration_is_refused_with_those_that_are(alanine):
     with pytest.raises(RequestError, match=f"no source 'elsewhere'; choose from .*{SOURCE}"):
         scored(alanine, source="elsewhere")
+
+
+def test_atoms_of_a_graph_that_is_no_molecule_are_named():
+    carbon = Chem.RWMol(embedded("CC"))
+    place = carbon.AddAtom(Chem.Atom(1))
+    carbon.AddBond(0, place, Chem.BondType.SINGLE)
+    broken = carbon.GetMol()
+    broken.GetConformer().SetAtomPosition(place, (0.0, 0.0, 9.0))
+    (found,) = score_records([Record(0, "five bonds", "here", broken, None)], learned(), ScoringSettings())
+    assert found.flagged
+    assert np.argmax(found.atom_scores) == 0
+    assert len(found.atom_scores) == len(found.elements) == 9
