@@ -28,7 +28,6 @@ from molebm.forcefield.parameters import in_medium
 from molebm.parametrise import NamedEnergy, mmff, named_energy
 from molebm.plausibility.calibrating import calibrate, learn_calibration
 from molebm.plausibility.calibration import to_json
-from molebm.plausibility.measurement import DIELECTRIC, DISPERSION
 from molebm.samplers.engines import make_engine
 from molebm.units import thermal_energy
 
@@ -99,7 +98,7 @@ def moved(mol: Chem.Mol, energy: NamedEnergy, *, docked: bool) -> Chem.Mol:
     topology = topology_from_mol(copy)
     x = positions_from_mol(copy)
     if docked:
-        medium = in_medium(energy.parametrise([copy], topology), dielectric=DIELECTRIC, dispersion=DISPERSION)
+        medium = in_medium(energy.parametrise([copy], topology))
         engine = make_engine(topology, medium, "auto", 60.0)
         x = engine.turn_bonds(x, torch.full((TURNS,), TURNING_KT), [1]) if engine.n_rotors else x
     else:

@@ -27,8 +27,6 @@ from molebm.parametrise import Parametrise
 from molebm.samplers.engines import Engine, Relaxed, make_engine
 from molebm.topology import Topology, concatenate
 
-DIELECTRIC: Final = 10.0  # relative permittivity, between that of a binding site and of water
-DISPERSION: Final = 0.5  # of the attraction within a molecule that its surroundings do not make up for
 TOLERANCE: Final = 0.1  # kcal/mol/Å, largest force on an atom of what is chosen as the lowest
 MOST_STEPS: Final = 500  # energy evaluations, to get there
 ROUNDS: Final = 4  # of the search, where few candidates come near the lowest
@@ -69,7 +67,7 @@ def start_of(mol: Chem.Mol, seed: int, settings: GenerationSettings, parametrise
     topology = topology_from_mol(mol).to(settings.device)
     parameters = parametrise([mol], topology)
     if settings.environment == "bound":
-        parameters = in_medium(parameters, dielectric=DIELECTRIC, dispersion=DISPERSION)
+        parameters = in_medium(parameters)
     return Start(mol, topology, parameters, seed, begun)
 
 

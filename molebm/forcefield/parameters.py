@@ -55,7 +55,11 @@ def concatenate_parameters(parts: Sequence[Parameters]) -> Parameters:
     return Parameters(**{f.name: torch.cat([getattr(p, f.name) for p in parts], dim=-1) for f in fields(Parameters)})
 
 
-def in_medium(parameters: Parameters, *, dielectric: float, dispersion: float) -> Parameters:
+DIELECTRIC: Final = 10.0  # relative permittivity, between that of a binding site and of water
+DISPERSION: Final = 0.5  # of the attraction within a molecule that its surroundings do not make up for
+
+
+def in_medium(parameters: Parameters, *, dielectric: float = DIELECTRIC, dispersion: float = DISPERSION) -> Parameters:
     """Weaken what a surrounding weakens: charges by its relative permittivity, and the wells of van der Waals pairs.
 
     The permittivity is 1 in a vacuum, about 4 within a protein and 80 in water. `dispersion` is the part of a well's

@@ -19,8 +19,6 @@ from molebm.plausibility.rotor_scans import rotor_scans
 from molebm.samplers.engines import Engine, make_engine
 from molebm.topology import Topology
 
-DIELECTRIC: Final = 10.0  # relative permittivity, and what is left of the van der Waals wells: in the midst of matter
-DISPERSION: Final = 0.5
 TETHER: Final = 5.0  # kcal/mol/Å², of each heavier atom to where it was given: bonds and angles settle, shapes stay
 HYDROGEN_STEPS, SETTLING_STEPS, RELAXING_STEPS = 25, 50, 200  # evaluations
 FORCE_TOLERANCE: Final = 0.5  # kcal/mol/Å
@@ -50,7 +48,7 @@ def measure(batch: Batch, *, with_strain: bool, seed: int = 0) -> Measurement:
         If it takes longer than `SECONDS_PER_MOLECULE` for each structure.
     """
     topology, given = batch.topology, batch.positions
-    medium = in_medium(batch.parameters, dielectric=DIELECTRIC, dispersion=DISPERSION)
+    medium = in_medium(batch.parameters)
     n_structures = sum(len(poses.places) for poses in batch.molecules)
     engine = make_engine(topology, medium, "auto", SECONDS_PER_MOLECULE * n_structures)
     hydrogen = topology.atomic_numbers == 1
@@ -77,10 +75,8 @@ def measure(batch: Batch, *, with_strain: bool, seed: int = 0) -> Measurement:
 def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> Tensor:
     """Energy above the lowest minimum that a short torsion search from each structure finds, (G, C) kcal/mol."""
     shape = (topology.n_molecules, settled.shape[2])
-    start, relaxed = (
-        settled.float(),
-        engine.relax(settled.float(), force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS),
-    )
+    start = settled.float()
+    relaxed = engine.relax(start, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS)
     lowest = relaxed.energy
     if engine.n_rotors:
         first, last, steps = TRIAL_KT

@@ -21,8 +21,6 @@ from molebm.topology import Topology
 
 Environment = Literal["bound", "vacuum"]
 
-DIELECTRIC: Final = 10.0  # relative permittivity, and what is left of the van der Waals wells: in the midst of matter
-DISPERSION: Final = 0.5
 TETHER: Final = 1.0  # kcal/mol/Å², of each heavy atom to where it was given
 FORCE_TOLERANCE: Final = 0.1  # kcal/mol/Å
 MAX_STEPS: Final = 1000  # energy evaluations
@@ -41,7 +39,7 @@ class Energy(NamedTuple):
         topology = topology_from_mol(mol)
         parameters = self.parametrise([mol], topology)
         if self.environment == "bound":
-            parameters = in_medium(parameters, dielectric=DIELECTRIC, dispersion=DISPERSION)
+            parameters = in_medium(parameters)
         return topology, parameters
 
 

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from rdkit import Chem
 from molebm.chem.reading import Record
 from molebm.errors import MoleculeError, TimeLimitError
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
-from molebm.plausibility.calibration import Calibration
+from molebm.plausibility.calibration import Calibration, load_calibration
 from molebm.plausibility.mending import (
     Case,
     Energy,
@@ -32,9 +31,10 @@ from molebm.plausibility.mending import (
     relax_tethered,
 )
 from molebm.plausibility.repair_outcome import Kind, Repaired, RepairSettings
-from molebm.plausibility.scoring import Score, score_records
+from molebm.plausibility.scores import Score
 from molebm.plausibility.stereo import mismatches_with
-from molebm.plausibility.structures import admit
+from molebm.plausibility.streaming import Scorer
+from molebm.plausibility.structures import admit, records_of
 
 MILD: Final[tuple[Step, ...]] = (relax_hydrogens, relax_tethered, relax_freely)
 NO_BETTER: Final = "relaxation makes it no better"
@@ -91,7 +91,7 @@ def repair(
         As `score`.
     """
     named = named_energy(energy, model) if isinstance(energy, str) else energy
-    return list(repair_records(_records(mols), named, settings or RepairSettings(), calibration))
+    return list(repair_records(records_of(mols), named, settings or RepairSettings(), calibration))
 
 
 def repair_records(
@@ -102,7 +102,11 @@ def repair_records(
     Relaxations are done one by one on the CPU, so that a repair does not depend on what is repaired beside it.
     """
     remaining = iter(records)
-    score = partial(score_records, energy=energy, settings=settings.scoring, calibration=calibration)
+    scorer = Scorer(energy, settings.scoring, calibration or load_calibration())
+
+    def score(some: Iterable[Record]) -> Iterator[Score]:
+        return scorer.stream(iter(some))
+
     with ThreadPoolExecutor(settings.scoring.threads) as pool:
         while window := list(islice(remaining, settings.scoring.batch_size)):
             yield from _repair_window(window, score, energy, settings, pool)
@@ -200,18 +204,3 @@ def _outcome(attempt: _Attempt) -> Repaired:
 
 def _unchanged(record: Record, score: Score, kind: Kind, why: str = "") -> Repaired:
     return Repaired(record.index, record.name, record.source, kind, why, record.mol, score, score, 0.0)
-
-
-def _records(mols: Iterable[Chem.Mol | None]) -> Iterator[Record]:
-    """Give each conformer as a record."""
-    frames = (frame for mol in mols for frame in _frames(mol))
-    for index, mol in enumerate(frames):
-        name = mol.GetProp("_Name") if mol is not None and mol.HasProp("_Name") else ""
-        error = "it is None, as RDKit gives for what it cannot read; correct the input" if mol is None else None
-        yield Record(index, name or f"mol-{index + 1}", f"molecule {index}", mol, error)
-
-
-def _frames(mol: Chem.Mol | None) -> list[Chem.Mol | None]:
-    if mol is None or mol.GetNumConformers() < 2:
-        return [mol]
-    return [Chem.Mol(mol, confId=conformer.GetId()) for conformer in mol.GetConformers()]

@@ -16,6 +16,7 @@ from molebm.plausibility.novelty import Library
 from molebm.plausibility.scores import COLUMNS, Score
 from molebm.plausibility.settings import ScoringSettings
 from molebm.plausibility.streaming import Scorer
+from molebm.plausibility.structures import records_of
 
 
 def score(
@@ -63,7 +64,7 @@ def score(
         As `named_energy` and `Calibration.yardstick`.
     """
     named = named_energy(energy, model) if isinstance(energy, str) else energy
-    scores = score_records(_records(mols), named, settings or ScoringSettings(), calibration, library)
+    scores = score_records(records_of(mols), named, settings or ScoringSettings(), calibration, library)
     table = pd.DataFrame([found.row() for found in scores], columns=list(COLUMNS))
     numbers = [column for column in COLUMNS if column not in ("record", "name", "status", "flagged", "reasons")]
     table = table.astype({**dict.fromkeys(numbers, "float64"), "record": "int64", "flagged": "boolean"})
@@ -80,19 +81,3 @@ def score_records(
     """Stream one score for each record, in their order; memory does not grow with their number."""
     scorer = Scorer(energy, settings, calibration or load_calibration(), library)
     return scorer.stream(iter(records))
-
-
-def _records(mols: Iterable[Chem.Mol | None]) -> Iterator[Record]:
-    for index, mol in enumerate(_frames(mols)):
-        name = mol.GetProp("_Name") if mol is not None and mol.HasProp("_Name") else ""
-        error = "it is None, as RDKit gives for what it cannot read; correct the input" if mol is None else None
-        yield Record(index, name or f"mol-{index + 1}", f"molecule {index}", mol, error)
-
-
-def _frames(mols: Iterable[Chem.Mol | None]) -> Iterator[Chem.Mol | None]:
-    """Give a molecule with several conformers once for each of them."""
-    for mol in mols:
-        if mol is None or mol.GetNumConformers() < 2:
-            yield mol
-        else:
-            yield from (Chem.Mol(mol, confId=conformer.GetId()) for conformer in mol.GetConformers())

@@ -10,7 +10,20 @@ from torch import Tensor
 
 from molebm.plausibility.environments import Norm, learn_norm
 from molebm.plausibility.measurement import Measurement
-from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF, Kind, Observations
+from molebm.plausibility.observations import (
+    ANGLE,
+    BOND,
+    CONTACT,
+    HYDROGEN_LENGTH,
+    HYDROGEN_PLACE,
+    KINDS,
+    PLANE,
+    RING,
+    ROTOR,
+    STIFF,
+    Kind,
+    Observations,
+)
 
 LARGEST_USUAL: Final = 3.0  # scales; what is further off says nothing of how sharp the others are
 PRIOR_TERMS: Final = 16.0  # terms of usual sharpness that those of a molecule are averaged with
@@ -21,11 +34,11 @@ STATISTICS: Final = {  # by the kinds whose worst term they are; and, of all, th
     "bonds": (BOND.name,),
     "angles": (ANGLE.name,),
     "planes": (PLANE.name, STIFF.name),
-    "rings": ("ring torsion",),
-    "rotors": ("rotor",),
-    "contacts": ("contact",),
-    "hydrogen lengths": ("hydrogen length",),
-    "hydrogen places": ("hydrogen place",),
+    "rings": (RING.name,),
+    "rotors": (ROTOR.name,),
+    "contacts": (CONTACT.name,),
+    "hydrogen lengths": (HYDROGEN_LENGTH.name,),
+    "hydrogen places": (HYDROGEN_PLACE.name,),
 }
 SPREAD, STRAIN = "spread", "strain"
 _SPREAD_OF: Final = (BOND.name, ANGLE.name)  # the larger of their mean squares

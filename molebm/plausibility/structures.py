@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from molebm.chem.cleaning import check_molecule, with_hydrogens
 from molebm.chem.graph import positions_from_mol
+from molebm.chem.reading import Record
 from molebm.chem.sanity import chemistry_problems
 from molebm.errors import GraphError, MoleculeError
 
@@ -77,6 +79,14 @@ def admit(mol: Chem.Mol, declared: str | None = None) -> Structure:
     return Structure(mol, whole, positions - positions.mean(dim=1, keepdim=True), mol.GetNumAtoms(), declared)
 
 
+def records_of(mols: Iterable[Chem.Mol | None]) -> Iterator[Record]:
+    """Give each conformer of each molecule as a record."""
+    for index, mol in enumerate(_frames(mols)):
+        name = mol.GetProp("_Name") if mol is not None and mol.HasProp("_Name") else ""
+        error = "it is None, as RDKit gives for what it cannot read; correct the input" if mol is None else None
+        yield Record(index, name or f"mol-{index + 1}", f"molecule {index}", mol, error)
+
+
 def _sanitised(mol: Chem.Mol) -> Chem.Mol:
     """Return the molecule as RDKit reads one, if it was made without."""
     if faults := tuple(chemistry_problems(mol)):
@@ -86,3 +96,12 @@ def _sanitised(mol: Chem.Mol) -> Chem.Mol:
     copy = Chem.Mol(mol)
     Chem.SanitizeMol(copy)
     return copy
+
+
+def _frames(mols: Iterable[Chem.Mol | None]) -> Iterator[Chem.Mol | None]:
+    """Give a molecule with several conformers once for each of them."""
+    for mol in mols:
+        if mol is None or mol.GetNumConformers() < 2:
+            yield mol
+        else:
+            yield from (Chem.Mol(mol, confId=conformer.GetId()) for conformer in mol.GetConformers())

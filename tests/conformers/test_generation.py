@@ -14,7 +14,7 @@ from molebm.chem.reading import Record
 from molebm.conformers import Ensemble, Failure, backends, batching, generate_ensembles
 from molebm.conformers.batch import generate_batch
 from molebm.conformers.generation import generate_records
-from molebm.conformers.molecule_search import DIELECTRIC, DISPERSION, conformers_of, start_of
+from molebm.conformers.molecule_search import conformers_of, start_of
 from molebm.conformers.rmsd import rmsd_matrix
 from molebm.conformers.search import Effort
 from molebm.conformers.settings import GenerationSettings
@@ -145,7 +145,7 @@ def test_what_the_input_left_open_is_one_isomer_in_all_conformers(isomers, place
 def test_energy_of_a_bound_conformer_is_that_in_its_medium():
     (found,) = generate("NCC(=O)O", environment="bound", choose="diverse")
     topology = topology_from_mol(found.mol)
-    parameters = in_medium(mmff()([found.mol], topology), dielectric=DIELECTRIC, dispersion=DISPERSION)
+    parameters = in_medium(mmff()([found.mol], topology))
     energy = MechanicalEnergy(topology, parameters)(positions_from_mol(found.mol))[0]
     assert energy.numpy() == pytest.approx(found.energies, abs=1e-3)
 
