@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from molebm.conformers import generate
-    from molebm.models.checkpoint import load_model
+    from molebm.family.checkpoint import load_model
     from molebm.plausibility import score
     from molebm.plausibility.repair import repair
 
@@ -16,7 +16,7 @@ __all__ = ["__version__", "generate", "load_model", "repair", "score"]
 
 _HOMES = {
     "generate": "molebm.conformers",
-    "load_model": "molebm.models.checkpoint",
+    "load_model": "molebm.family.checkpoint",
     "repair": "molebm.plausibility.repair",
     "score": "molebm.plausibility",
 }

@@ -16,7 +16,8 @@ LAYERS = [  # from the bottom; parts on one line do not know each other
     {"forcefield"},
     {"models", "references"},
     {"samplers"},
-    {"training", "family", "parametrise"},
+    {"training", "parametrise"},
+    {"family"},
     {"conformers", "plausibility", "preparation"},
     {"cli"},
 ]

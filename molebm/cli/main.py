@@ -19,7 +19,9 @@ COMMANDS = {  # name: (module:function, what the list of commands says)
     "repair": ("molebm.cli.repair:repair", "Relax flagged conformers, and make no other molecule of them."),
     "prepare": ("molebm.cli.prepare:prepare", "Make reference ensembles to train on."),
     "prepare-openmm": ("molebm.cli.prepare_openmm:prepare_openmm", "Sample OpenMM force fields to train on."),
-    "train": ("molebm.cli.train:train", "Learn an energy from prepared ensembles."),
+    "featurise": ("molebm.cli.featurise:featurise", "Describe molecules by numbers to train on."),
+    "train": ("molebm.cli.train:train", "Learn an energy from prepared ensembles or features."),
+    "energies": ("molebm.cli.energies:energies", "Give molecules the energy of a model of the family."),
 }
 
 

@@ -1,4 +1,4 @@
-"""`molebm train`: learn an energy from prepared ensembles."""
+"""`molebm train`: learn an energy from prepared ensembles or features."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from molebm.cli.options import device_option, quiet_option, resolve_device
 from molebm.cli.progress import progress
 
 if TYPE_CHECKING:
+    import torch
+
+    from molebm.family.config import FamilyConfig
+    from molebm.family.training import FamilyReport
     from molebm.training.loop import Report
 
 
@@ -38,13 +42,19 @@ def train(
     device: str,
     quiet: bool,
 ) -> int:
-    """Train as CONFIG (TOML) says on the folder REFERENCES that `molebm prepare` made.
+    """Train as CONFIG (TOML) says on the folder REFERENCES that `molebm prepare` or `molebm featurise` made.
 
-    Writes checkpoints, log.jsonl and model.safetensors with model.json to the run folder.
+    Writes checkpoints, log.jsonl and model.safetensors with model.json to the run folder. A CONFIG that names a model,
+    as in model = "rbm", trains that kind of energy; one that does not trains the energy of conformers.
     """
+    from molebm.family.registry import read_family_config
     from molebm.training.config import read_config
     from molebm.training.loop import begin_or_resume, train_until_done
 
+    of_family = read_family_config(config)
+    if of_family is not None:
+        found = resolve_device(device)
+        return _train_family(of_family, references, output, found, checkpoint_every, stop_after, quiet)
     settings = read_config(config)
     run = begin_or_resume(settings, references, output, resolve_device(device))
     quiet = quiet or not run.world.leads
@@ -61,6 +71,36 @@ def train(
     if run.world.leads:
         click.echo(json.dumps({"model": str(output / "model.safetensors"), "updates": seen}))
     return 0
+
+
+def _train_family(
+    settings: FamilyConfig,
+    data: Path,
+    output: Path,
+    device: torch.device,
+    checkpoint_every: int,
+    stop_after: int | None,
+    quiet: bool,
+) -> int:
+    from molebm.family.training import begin_or_resume, train_until_done
+
+    run = begin_or_resume(settings, data, output, device)
+    with progress("training", total=settings.updates, unit="update", quiet=quiet) as advance:
+        advance(run.n_updates)
+        seen = run.n_updates
+        for report in train_until_done(run, data, output, checkpoint_every=checkpoint_every, stop_after=stop_after):
+            advance(report.update - seen)
+            seen = report.update
+            if not quiet:
+                click.echo(_family_line(report), err=True)
+    click.echo(json.dumps({"model": str(output / "model.safetensors"), "updates": seen}))
+    return 0
+
+
+def _family_line(report: FamilyReport) -> str:
+    figures = "".join(f"  {name} {value:.4g}" for name, value in report.figures.items())
+    held_out = "".join(f"  validation {name} {value:.4g}" for name, value in (report.validation or {}).items())
+    return f"{report.update:6d}  loss {report.loss:.4g}  gradient {report.gradient_norm:.3g}{figures}{held_out}"
 
 
 def _line(report: Report) -> str:

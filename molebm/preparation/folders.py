@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rdkit
 import torch
@@ -49,8 +49,9 @@ def write_manifest(
     shards: Iterable[Path],
     failed: Iterable[Failed],
     versions: Mapping[str, str] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> None:
-    """Say what the finished folder holds; `versions` are those of further packages that made it."""
+    """Say what the finished folder holds; `versions` are those of further packages that made it, `told` is added."""
     own = {"molebm": __version__, "rdkit": rdkit.__version__, "torch": torch.__version__}
     write_json(
         folder / MANIFEST,
@@ -59,5 +60,6 @@ def write_manifest(
             "versions": {**own, **(versions or {})},
             "shards": [{"file": path.name, "sha256": checksum(path)} for path in shards],
             "failed": [entry._asdict() for entry in failed],
+            **(told or {}),
         },
     )

@@ -108,7 +108,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / MANIFEST).read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"'{folder}' has no readable {MANIFEST} ({error}); run `molebm prepare` on it") from error
+        raise CheckpointError(f"'{folder}' has no readable {MANIFEST} ({error}); prepare it to the end") from error
 
 
 def verified_shards(folder: Path) -> Iterator[Path]:
