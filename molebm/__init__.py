@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molebm.conformers import generate
     from molebm.family.checkpoint import load_model
+    from molebm.interop.openmm_system import to_openmm
     from molebm.plausibility import score
     from molebm.plausibility.repair import repair
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "generate", "load_model", "repair", "score"]
+__all__ = ["__version__", "generate", "load_model", "repair", "score", "to_openmm"]
 
 _HOMES = {
     "generate": "molebm.conformers",
     "load_model": "molebm.family.checkpoint",
     "repair": "molebm.plausibility.repair",
     "score": "molebm.plausibility",
+    "to_openmm": "molebm.interop.openmm_system",
 }
 
 

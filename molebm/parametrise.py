@@ -38,14 +38,21 @@ def named_energy(name: str, model: str | Path | None = None) -> NamedEnergy:
     Raises
     ------
     RequestError
-        If no energy has that name, or a model is given for one that is not learned.
+        If no energy has that name, a model is given for one that is not learned, or the model has a residual,
+        which is no parameter of the kernel.
     CheckpointError
         If the checkpoint is missing, damaged or of another version.
     """
     if name not in ENERGIES:
         raise RequestError(f"no energy is called {name!r}; choose from {', '.join(ENERGIES)}")
     if name == LEARNED:
-        return NamedEnergy(name, learned_parameters(load_model(model)))
+        learned = load_model(model)
+        if learned.residual is not None:
+            raise RequestError(
+                f"the model '{model}' has a residual, which this leaves out; run it in OpenMM, ASE or torch-sim "
+                "(docs/interop.md), or train without [residual]"
+            )
+        return NamedEnergy(name, learned_parameters(learned))
     if model is not None:
         raise RequestError(f"the energy {name!r} has no model to load; leave '{model}' out, or use {LEARNED!r}")
     return NamedEnergy(name, mmff(MMFF_VARIANTS[name]))

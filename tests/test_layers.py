@@ -19,6 +19,7 @@ LAYERS = [  # from the bottom; parts on one line do not know each other
     {"training", "parametrise"},
     {"family"},
     {"conformers", "plausibility", "preparation"},
+    {"interop"},
     {"cli"},
 ]
 NEIGHBOURS = {("chem", "topology")}  # (who, whom): reads a neighbour on its own line

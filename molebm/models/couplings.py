@@ -34,6 +34,11 @@ class Couplings:
     cutoff: float  # Å
     bound: float  # kcal/mol per atom
 
+    def to(self, dtype: torch.dtype) -> Couplings:
+        """Return the same couplings with their numbers in the floating-point type `dtype`."""
+        numbers = ("coefficients", "torsions", "mixing", "bias", "readout")
+        return replace(self, **{name: getattr(self, name).to(dtype) for name in numbers})
+
 
 def coupling_energy(topology: Topology, couplings: Couplings, positions: Tensor) -> Tensor:
     r"""Evaluate the residual of positions (3, N, C) Å, giving (G, C) kcal/mol.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import openmm
 import torch
@@ -56,24 +56,42 @@ def openmm_system(topology: Topology, parameters: Parameters, masses: Tensor) ->
     system = openmm.System()
     for mass in masses.tolist():
         system.addParticle(mass * unit.dalton)
+    for force in kernel_forces(topology, parameters):
+        system.addForce(force)
+    return system
+
+
+def kernel_forces(
+    topology: Topology, parameters: Parameters, particles: Sequence[int] | None = None
+) -> list[openmm.Force]:
+    """Write the forces of `openmm_system` alone, to be added to any system that holds the molecules.
+
+    Parameters
+    ----------
+    particles
+        Where each atom of the topology stands in that system, (N,); in order from 0 if not given.
+    """
     t, p = topology, parameters.map(Tensor.detach)
     bent, linear, coupled = ~p.angle_linear, p.angle_linear, (p.stretch_bend_k != 0).any(0)
     i, j, k, m = t.impropers
     wilson = torch.cat([torch.stack(row) for row in ((i, j, k, m), (k, j, m, i), (m, j, i, k))], dim=1)  # (4, 3O)
+    place = torch.arange(t.n_atoms) if particles is None else torch.as_tensor(particles, dtype=torch.int64)
+    bonds, angles, pairs = place[t.bonds], place[t.angles], place[t.pairs]
+    forces = []
     for term, force in [
-        ("bond", _bond_force(_BOND, t.bonds, {"k": p.bond_k, "length": p.bond_length})),
-        ("angle", _angle_force(_ANGLE, t.angles[:, bent], {"k": p.angle_k[bent], "rest": p.angle_theta[bent]})),
-        ("angle", _angle_force(_LINEAR_ANGLE, t.angles[:, linear], {"k": p.angle_k[linear]})),
-        ("stretch_bend", _compound_force(_STRETCH_BEND, t.angles[:, coupled], _coupling(t, p, coupled))),
-        ("torsion", _torsion_force(_series(len(p.torsion_v)), t.torsions, _harmonics(p))),
-        ("out_of_plane", _compound_force(_OUT_OF_PLANE, wilson, {"k": p.improper_k.repeat(3)})),
-        ("van_der_waals", _bond_force(_VAN_DER_WAALS, t.pairs, {"depth": p.pair_depth, "radius": p.pair_radius})),
-        ("electrostatic", _bond_force(_ELECTROSTATIC, t.pairs, {"charges": kernel.pair_charges(t, p.charge)})),
+        ("bond", _bond_force(_BOND, bonds, {"k": p.bond_k, "length": p.bond_length})),
+        ("angle", _angle_force(_ANGLE, angles[:, bent], {"k": p.angle_k[bent], "rest": p.angle_theta[bent]})),
+        ("angle", _angle_force(_LINEAR_ANGLE, angles[:, linear], {"k": p.angle_k[linear]})),
+        ("stretch_bend", _compound_force(_STRETCH_BEND, angles[:, coupled], _coupling(t, p, coupled))),
+        ("torsion", _torsion_force(_series(len(p.torsion_v)), place[t.torsions], _harmonics(p))),
+        ("out_of_plane", _compound_force(_OUT_OF_PLANE, place[wilson], {"k": p.improper_k.repeat(3)})),
+        ("van_der_waals", _bond_force(_VAN_DER_WAALS, pairs, {"depth": p.pair_depth, "radius": p.pair_radius})),
+        ("electrostatic", _bond_force(_ELECTROSTATIC, pairs, {"charges": kernel.pair_charges(t, p.charge)})),
     ]:
         force.setName(term)
         force.setForceGroup(TermEnergies._fields.index(term))
-        system.addForce(force)
-    return system
+        forces.append(force)
+    return forces
 
 
 def _coupling(topology: Topology, p: Parameters, coupled: Tensor) -> dict[str, Tensor]:
