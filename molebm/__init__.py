@@ -8,19 +8,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molebm.conformers import generate
     from molebm.family.checkpoint import load_model
+    from molebm.interop.ase_calculator import to_ase
     from molebm.interop.openmm_system import to_openmm
+    from molebm.interop.pyg_data import to_pyg
     from molebm.plausibility import score
     from molebm.plausibility.repair import repair
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "generate", "load_model", "repair", "score", "to_openmm"]
+__all__ = ["__version__", "generate", "load_model", "repair", "score", "to_ase", "to_openmm", "to_pyg"]
 
 _HOMES = {
     "generate": "molebm.conformers",
     "load_model": "molebm.family.checkpoint",
     "repair": "molebm.plausibility.repair",
     "score": "molebm.plausibility",
+    "to_ase": "molebm.interop.ase_calculator",
     "to_openmm": "molebm.interop.openmm_system",
+    "to_pyg": "molebm.interop.pyg_data",
 }
 
 
