@@ -21,3 +21,4 @@ mkdir -p "$shipped"
 cp "$model" "$shipped/molebm-1.safetensors"
 cp "$work/run/model.json" "$shipped/molebm-1.json"
 python "$here/model_card.py" "$shipped/molebm-1.json" "$work/run/log.jsonl" "$work/figures.json"
+(cd "$shipped" && sha256sum molebm-1.json molebm-1.safetensors >SHA256SUMS)

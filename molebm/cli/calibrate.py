@@ -7,6 +7,7 @@ from typing import Final
 
 import click
 
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import (
     check_output,
     device_option,
@@ -82,6 +83,7 @@ def calibrate(
         for record in records:
             if record.mol is None:
                 n_unread += 1
+                tell_failure(record.name, record.source, str(record.error), "")
             else:
                 mols.append(record.mol)
             advance(1)
@@ -94,10 +96,9 @@ def calibrate(
     with replacing(output, force=force) as file:
         json.dump(to_json(made), file)
     n = made.sources[name].n
-    if not quiet:
-        least = f"the smallest p-value is {1 / (n + 1):.3g}"
-        click.echo(f"{n} structures in '{output}' as source {name!r}; {least}", err=True)
+    count(structures=n, failed=len(mols) + n_unread - n)
+    tell(f"{n} structures in '{output}' as source {name!r}; the smallest p-value is {1 / (n + 1):.3g}", quiet=quiet)
     if len(mols) + n_unread > n:
-        click.echo(f"{len(mols) + n_unread - n} of {len(mols) + n_unread} records could not be scored", err=True)
+        tell(f"{len(mols) + n_unread - n} of {len(mols) + n_unread} records could not be scored")
         return 1
     return 0

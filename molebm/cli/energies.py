@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 import click
 
 from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import check_output, device_option, force_option, quiet_option, resolve_device
 from molebm.cli.progress import progress
 
+EXAMPLES: Final = """\b
+Examples:
+  molebm energies new.smi --model runs/library/model.safetensors -o energies.csv
+"""
 
-@click.command(epilog="Example: molebm energies new.smi --model runs/library/model.safetensors -o energies.csv")
+
+@click.command(epilog=EXAMPLES)
 @click.argument("source", metavar="IN")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Table, .csv or .tsv.")
 @click.option("--model", type=click.Path(path_type=Path), required=True, help="Checkpoint that `molebm train` wrote.")
@@ -58,14 +65,15 @@ def energies(source: str, output: Path, model: Path, device: str, force: bool, q
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(found.name, found.source, found.status)
                 write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                tell_failure(reported.name, reported.input, reported.reason, reported.cure)
                 n_failed += 1
             else:
                 n_done += 1
             advance(1)
     if not n_failed and force:
         failures.unlink(missing_ok=True)
-    if not quiet:
-        click.echo(f"{n_done} energies in '{output}'", err=True)
+    count(energies=n_done, failed=n_failed)
+    tell(f"{n_done} energies in '{output}'", quiet=quiet)
     if n_failed:
-        click.echo(f"{n_failed} of {n_done + n_failed} records failed; see '{failures}'", err=True)
+        tell(f"{n_failed} of {n_done + n_failed} records failed; see '{failures}'")
     return 1 if n_failed else 0

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from molebm.cli.failures import FAILURE_COLUMNS
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import quiet_option
 from molebm.cli.progress import progress
 from molebm.errors import RequestError
 
+EXAMPLES: Final = """\b
+Examples:
+  molebm featurise data/drugs.smi -o bits --features maccs
+  molebm featurise data/drugs.smi -o wider --features morgan --setting n_bits=2048 --setting radius=3
+"""
 
-@click.command(epilog="Example: molebm featurise data/drugs.smi -o bits --features maccs")
+
+@click.command(epilog=EXAMPLES)
 @click.argument("source", metavar="IN")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to fill.")
 @click.option("--features", default="morgan", show_default=True, help="What to make of each molecule.")
@@ -48,7 +55,9 @@ def featurise(
             for entry in failed:
                 told = failure(entry.name, entry.source, entry.reason)
                 write({column: getattr(told, column) for column in FAILURE_COLUMNS})
-    click.echo(f"{n_done} of {n_done + len(failed)} molecules featurised in '{output}'", err=True)
+                tell_failure(told.name, told.input, told.reason, told.cure)
+    count(molecules=n_done, failed=len(failed))
+    tell(f"{n_done} of {n_done + len(failed)} molecules featurised in '{output}'")
     return 1 if failed else 0
 
 

@@ -12,6 +12,7 @@ import click
 
 from molebm.cli.failures import failures_path
 from molebm.cli.interruption import terminated_by_signals
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import (
     device_option,
     energy_option,
@@ -144,7 +145,7 @@ def generate(
 
     make_text = ensemble_text(output)
     if check_free(output, resume=resume, force=force):
-        click.echo(f"'{output}' is complete; to make it anew, use --force in place of --resume", err=True)
+        tell(f"'{output}' is complete; to make it anew, use --force in place of --resume")
         return 1 if failures_path(output).exists() else 0
     settings = GenerationSettings(
         n_conformers=n_conformers,
@@ -174,14 +175,14 @@ def generate(
             fill(files, work, make_text, check_signals, quiet=quiet)
         except (KeyboardInterrupt, MolebmError):
             if files.journal.next_record:
-                click.echo("What is done is kept: go on with the same command and --resume.", err=True)
+                tell("What is done is kept: go on with the same command and --resume.")
             raise
         done = files.journal
-    if not quiet:
-        click.echo(f"{done.n_conformers} conformers of {done.n_done} molecules in '{output}'", err=True)
+    count(molecules=done.n_done, conformers=done.n_conformers, failed=done.n_failed)
+    tell(f"{done.n_conformers} conformers of {done.n_done} molecules in '{output}'", quiet=quiet)
     if done.n_failed:
         failures = failures_path(output)
-        click.echo(f"{done.n_failed} of {done.n_done + done.n_failed} molecules failed; see '{failures}'", err=True)
+        tell(f"{done.n_failed} of {done.n_done + done.n_failed} molecules failed; see '{failures}'")
     return 1 if done.n_failed else 0
 
 
@@ -224,6 +225,8 @@ def fill(
         with closing(finished), shown as advance:
             for record in finished:
                 files.add(record.index, record.result)
+                for row in record.result.failures:
+                    tell_failure(*row)
                 advance(1)
                 check_signals()
     files.finish()

@@ -4,13 +4,11 @@ import importlib
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from molebm import __version__
-from molebm.cli.interruption import Terminated
+from molebm.cli.log import BAD_REQUEST, how_it_ended, with_json_option
 from molebm.errors import MolebmError
-
-BAD_REQUEST = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 COMMANDS = {  # name: (module:function, what the list of commands says)
     "generate": ("molebm.cli.generate:generate", "Make low-energy conformers of molecules."),
@@ -22,6 +20,8 @@ COMMANDS = {  # name: (module:function, what the list of commands says)
     "featurise": ("molebm.cli.featurise:featurise", "Describe molecules by numbers to train on."),
     "train": ("molebm.cli.train:train", "Learn an energy from prepared ensembles or features."),
     "energies": ("molebm.cli.energies:energies", "Give molecules the energy of a model of the family."),
+    "doctor": ("molebm.cli.doctor:doctor", "Say what is installed here, and whether it works."),
+    "completion": ("molebm.cli.completion:completion", "Print what completes molebm commands in a shell."),
 }
 
 
@@ -47,23 +47,26 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands without importing one."""
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [CompletionItem(name, help=told) for name, (_, told) in COMMANDS.items() if name.startswith(incomplete)]
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             exit_code = super().invoke(ctx)
         except MolebmError as error:
             raise RequestFailed(str(error)) from error
-        except Terminated as signal:
-            click.echo(f"Ended by {signal}.", err=True)
-            ctx.exit(signal.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(INTERRUPTED)
+        except KeyboardInterrupt as error:
+            exit_code, text = how_it_ended(error)
+            click.echo(text, err=True)
         if exit_code:
             ctx.exit(exit_code)
 
 
 def load_command(name: str) -> click.Command:
-    """Import one subcommand, or say which package it lacks.
+    """Import one subcommand and give it what all have, or say which package it lacks.
 
     Raises
     ------
@@ -72,12 +75,13 @@ def load_command(name: str) -> click.Command:
     """
     module_name, function_name = COMMANDS[name][0].split(":")
     try:
-        return getattr(importlib.import_module(module_name), function_name)
+        command = getattr(importlib.import_module(module_name), function_name)
     except ModuleNotFoundError as error:
         raise RequestFailed(
             f"'molebm {name}' needs the Python module '{error.name}', which is not installed; "
             "install molebm with its dependencies"
         ) from error
+    return with_json_option(command)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import quiet_option, resolve_threads, seed_option, threads_option
 from molebm.cli.progress import progress
 from molebm.errors import RequestError
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
 _SOLVENTS: Final = ("obc2", "gbn2", "none")  # those of molebm.references.peptides, which is slow to import
 _FILE: Final = click.Path(path_type=Path)
 
+EXAMPLES: Final = """\b
+Examples:
+  molebm prepare-openmm ALA GLY VAL -o dipeptides
+  molebm prepare-openmm ALA GLY --solvent gbn2 --hold-out GLY --temperature 300 --temperature 450 -o two
+  molebm prepare-openmm --system system.xml --structure ligand.sdf -o ligand
+"""
 
-@click.command(
-    epilog="Examples: molebm prepare-openmm ALA GLY VAL -o dipeptides; "
-    "molebm prepare-openmm --system system.xml --structure ligand.sdf -o ligand"
-)
+
+@click.command(epilog=EXAMPLES)
 @click.argument("residues", nargs=-1, metavar="[RESIDUE]...")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder to fill.")
 @click.option(
@@ -83,10 +88,12 @@ def prepare_openmm(
             advance(done.n_runs)
             if done.failed:
                 failures.append(done.failed)
-                click.echo(f"{done.failed.name}: {done.failed.reason}", err=True)
+                tell_failure(done.failed.name, done.failed.source, done.failed.reason, "")
+                tell(f"{done.failed.name}: {done.failed.reason}")
             elif done.acceptance and not quiet:
-                click.echo(f"{done.name}: swaps accepted {' '.join(f'{a:.2f}' for a in done.acceptance)}", err=True)
-    click.echo(f"{len(molecules) - len(failures)} of {len(molecules)} molecules sampled in '{output}'", err=True)
+                tell(f"{done.name}: swaps accepted {' '.join(f'{a:.2f}' for a in done.acceptance)}")
+    count(molecules=len(molecules) - len(failures), failed=len(failures))
+    tell(f"{len(molecules) - len(failures)} of {len(molecules)} molecules sampled in '{output}'")
     return 1 if failures else 0
 
 

@@ -2,6 +2,7 @@
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -18,7 +19,10 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from molebm.cli.log import JsonLog, json_log
+
 _PERIOD = 300.0  # s over which the rate is taken; molecules differ
+_BETWEEN_EVENTS = 5.0  # s
 
 
 class RateColumn(ProgressColumn):
@@ -48,7 +52,12 @@ def progress(
 
     Nothing is shown if `quiet`, or if standard error is not a terminal. A `total` that has to be counted is
     counted beside the work; until then, and where it is not known, there is a pulse in place of the remaining time.
+    In a log of JSON there are events in place of the bar.
     """
+    log = json_log()
+    if log is not None:
+        yield from _events(log, description, total, completed, unit, quiet)
+        return
     is_shown = not quiet and sys.stderr.isatty()
     columns = (
         TextColumn("{task.description}"),
@@ -65,3 +74,41 @@ def progress(
             count = total
             threading.Thread(target=lambda: shown.update(task, total=count()), daemon=True).start()
         yield lambda n_items: shown.advance(task, n_items)
+
+
+def _events(
+    log: JsonLog,
+    description: str,
+    total: int | Callable[[], int | None] | None,
+    completed: int,
+    unit: str,
+    quiet: bool,
+) -> Iterator[Callable[[int], None]]:
+    """Log the first and the last state, and every few seconds one between."""
+    began = time.monotonic()
+    known: list[int | None] = [None if callable(total) else total]
+    done, last = completed, -_BETWEEN_EVENTS
+
+    def write() -> None:
+        nonlocal last
+        last = time.monotonic() - began
+        rate = (done - completed) / last if last > 0 else 0.0
+        left = None if known[0] is None or not rate else round(max(0, known[0] - done) / rate, 1)
+        told = {"done": done, "total": known[0], "rate": round(rate, 4), "remaining": left}
+        log.write("progress", task=description, unit=unit, **told)
+
+    def advance(n_items: int) -> None:
+        nonlocal done
+        done += n_items
+        if not quiet and time.monotonic() - began - last >= _BETWEEN_EVENTS:
+            write()
+
+    if callable(total):
+        count = total
+        threading.Thread(target=lambda: known.__setitem__(0, count()), daemon=True).start()
+    advance(0)
+    try:
+        yield advance
+    finally:
+        if not quiet:
+            write()

@@ -11,6 +11,7 @@ import click
 
 from molebm.cli.failures import FAILURE_COLUMNS, failures_path
 from molebm.cli.interruption import terminated_by_signals
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import (
     check_output,
     device_option,
@@ -162,17 +163,18 @@ def repair(
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(found.name, found.source, found.why)
                 write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                tell_failure(reported.name, reported.input, reported.reason, reported.cure)
             kinds[found.kind] += 1
             advance(1)
             check_signals()
     n_failed = kinds.pop("failed", 0)
     if not n_failed:
         failures.unlink(missing_ok=True)  # of an earlier run
-    if not quiet:
-        told = ", ".join(f"{count} {kind}" for kind, count in kinds.items())
-        click.echo(f"{kinds.total()} structures in '{output}'{': ' if told else ''}{told}", err=True)
+    count(**kinds, failed=n_failed)
+    told = ", ".join(f"{number} {kind}" for kind, number in kinds.items())
+    tell(f"{kinds.total()} structures in '{output}'{': ' if told else ''}{told}", quiet=quiet)
     if n_failed:
-        click.echo(f"{n_failed} of {n_failed + kinds.total()} records failed; see '{failures}'", err=True)
+        tell(f"{n_failed} of {n_failed + kinds.total()} records failed; see '{failures}'")
     return 1 if n_failed else 0
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import (
     check_output,
     device_option,
@@ -173,6 +174,7 @@ def score(
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(found.name, found.source, found.status)
                 write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                tell_failure(reported.name, reported.input, reported.reason, reported.cure)
                 n_failed += 1
             else:
                 n_scored += 1
@@ -185,10 +187,10 @@ def score(
             file.write(page.render())
     if not n_failed:
         failures.unlink(missing_ok=True)  # of an earlier run
-    if not quiet:
-        click.echo(f"{n_scored} structures scored in '{output}', {n_flagged} of them flagged", err=True)
+    count(scored=n_scored, flagged=n_flagged, failed=n_failed)
+    tell(f"{n_scored} structures scored in '{output}', {n_flagged} of them flagged", quiet=quiet)
     if n_failed:
-        click.echo(f"{n_failed} of {n_scored + n_failed} records failed; see '{failures}'", err=True)
+        tell(f"{n_failed} of {n_scored + n_failed} records failed; see '{failures}'")
     return 1 if n_failed else 0
 
 
