@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from molebm.errors import RequestError
 from molebm.topology import Topology, concatenate
-from molebm.training.shards import Reference, read_shard, verified_shards
+from molebm.training.shards import Reference, at_temperature, read_shard, verified_shards
 
 
 class Conformers(NamedTuple):
@@ -57,19 +58,37 @@ def _joined(chosen: list[Reference], columns: Tensor, device: torch.device) -> C
     return Conformers(topology.to(device), positions.to(device), chosen[0].temperatures[columns].to(device))
 
 
-def read_conformers(folder: Path, columns: int, max_shards: int | None = None) -> ConformerData:
-    """Read a folder that `molebm prepare` wrote.
+def read_conformers(
+    folder: Path, columns: int, max_shards: int | None = None, *, temperature: float | None = None
+) -> ConformerData:
+    """Read a folder that `molebm prepare` wrote, the samples of all temperatures or of one in K.
 
     Raises
     ------
     CheckpointError
         If it is not finished or damaged.
     RequestError
-        If it holds no conformers.
+        If it holds no conformers, or none at that temperature.
     """
     try:
         paths = islice(verified_shards(folder), max_shards)
         references = [reference for path in paths for reference in read_shard(path)]
     except KeyError as error:
         raise RequestError(f"'{folder}' holds no conformers; make them with `molebm prepare`") from error
+    if temperature is not None:
+        references = [_at(reference, temperature, folder) for reference in references]
     return ConformerData(references, columns)
+
+
+def _at(reference: Reference, temperature: float, folder: Path) -> Reference:
+    columns = at_temperature(reference, temperature)
+    if not len(columns):
+        known = ", ".join(f"{kelvin:g}" for kelvin in reference.temperatures.unique().tolist())
+        raise RequestError(f"'{folder}' has no samples at {temperature:g} K; set temperature to one of {known}")
+    return replace(
+        reference,
+        positions=reference.positions[:, :, columns],
+        temperatures=reference.temperatures[columns],
+        energies=reference.energies[columns],
+        forces=reference.forces[:, :, columns],
+    )

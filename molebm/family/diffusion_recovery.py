@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
@@ -24,8 +23,8 @@ class DiffusionConfig(NoiseConfig):
 
     model: Literal["diffusion_recovery"] = "diffusion_recovery"
     levels: Annotated[int, Field(ge=2)] = 24  # of noise, from sigma_min to sigma_max
-    n_steps: Count = 8  # of Langevin dynamics, for each negative
-    step: Annotated[float, Field(gt=0, lt=1)] = 0.2  # ε, in units of the narrowest that the conditional can be
+    n_steps: Count = 10  # of Langevin dynamics, for each negative
+    step: Annotated[float, Field(gt=0, lt=1)] = 0.3  # ε, in units of the narrowest that the conditional can be
 
 
 class DiffusionModel(NoiseModel):
@@ -63,24 +62,10 @@ class DiffusionModel(NoiseModel):
         return Step(loss, {"gap": gap}, {})
 
 
-@dataclass(frozen=True, slots=True)
-class _Detached:
-    """Forces 1/Å of a level that no gradient follows to the weights."""
-
-    topology: Topology
-    terms: NoiseTerms
-    sigmas: Tensor
-
-    def __call__(self, positions: Tensor) -> Tensor:
-        with torch.no_grad():
-            return reduced_forces(self.topology, self.terms.at(self.sigmas), positions)
-
-
 def level_forces(topology: Topology, terms: NoiseTerms, sigmas: Tensor) -> Callable[[Tensor], Tensor]:
     """Score at the widths (C,) Å, detached."""
     with torch.no_grad():
         level = terms.at(sigmas)
-    level = type(level)(*(value.detach() for value in level))
 
     def forces(positions: Tensor) -> Tensor:
         with torch.no_grad():
@@ -152,9 +137,12 @@ def descend(
     *,
     n_steps: int,
     generator: Generator,
-    step: float = 0.2,
+    step: float = 0.3,
 ) -> Iterator[Tensor]:
-    """Recover level after level from a cloud at the highest of the widths (n,) Å, rising; yield (3, N, C) Å after each."""
+    """Recover level after level from a cloud at the highest of the widths (n,) Å, and yield (3, N, C) Å after each.
+
+    The widths rise; `score_at` gives the score, 1/Å, at one of them.
+    """
     for here, above in zip(widths[:-1].flip(0), widths[1:].flip(0), strict=True):
         positions = recovered(
             score_at(float(here)), positions, here, above, n_steps=n_steps, step=step, generator=generator

@@ -99,7 +99,7 @@ class NoisedMolecules:
 
     topology: Topology
     terms: NoiseTerms
-    kT: float  # kcal/mol
+    kT: float  # noqa: N815, kcal/mol
 
     def __call__(self, sigma: float) -> NoisedEnergy:
         return NoisedEnergy(self.topology, self.terms.at(self.terms.knots.new_tensor([sigma])), self.kT)
@@ -111,7 +111,7 @@ class NoisedEnergy:
 
     topology: Topology
     level: Level
-    kT: float  # kcal/mol
+    kT: float  # noqa: N815, kcal/mol
 
     def __call__(self, positions: Tensor) -> Tensor:
         """Evaluate positions (3, N, C) Å, giving (G, C) kcal/mol."""

@@ -69,7 +69,11 @@ class NoiseNetwork(GraphNetwork):
         atoms, bonds = self.encode(t)
         pairs, apart = pairs_and_separations(t)
         place = PairLookup(pairs, t.n_atoms)
-        x = self.ends(atoms)[pairs].sum(0) + self.product(atoms[pairs[0]] * atoms[pairs[1]]) + self.separation(apart - 1)
+        x = (
+            self.ends(atoms)[pairs].sum(0)
+            + self.product(atoms[pairs[0]] * atoms[pairs[1]])
+            + self.separation(apart - 1)
+        )
         between, bonded = self.between(atoms), self.bonded(bonds)
         x = x.index_add(0, place(t.bonds), bonded)
         x = x.index_add(0, place(t.angles[[0, 2]]), between[t.angles[1]])
@@ -94,7 +98,9 @@ class NoiseNetwork(GraphNetwork):
 
     def _priors(self, topology: Topology, pairs: Tensor, apart: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Radius (P,) Å, spread (P,) Å and weight (P, L) of each pair before anything is learned."""
-        radius, spread, weight = (torch.tensor(table, device=apart.device)[apart - 1] for table in (RADIUS, SPREAD, WEIGHT))
+        radius, spread, weight = (
+            torch.tensor(table, device=apart.device)[apart - 1] for table in (RADIUS, SPREAD, WEIGHT)
+        )
         rows = PairLookup(pairs, topology.n_atoms)(topology.bonds)
         radius = radius.index_copy(0, rows, priors.bond_length(topology))
         cloud = 2 / topology.atoms_per_molecule()[topology.molecule[pairs[0]]]  # (P,)

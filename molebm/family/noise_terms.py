@@ -17,7 +17,7 @@ from molebm.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class NoiseTerms:
-    """What the network says of a topology, for L knots in ln σ; P pairs with M wells each, S centres, D double bonds."""
+    """What the network says of a topology at L knots in ln σ; P pairs of M wells, S centres, D double bonds."""
 
     pairs: Tensor  # (2, P) int64, all pairs of atoms of each molecule
     radius: Tensor  # (M, P, L) Å

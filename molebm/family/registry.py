@@ -12,6 +12,8 @@ from molebm.family.interface import FamilyModel
 
 KINDS: Final = {  # module:class
     "rbm": "molebm.family.rbm:RestrictedBoltzmannMachine",
+    "score": "molebm.family.score:ScoreModel",
+    "diffusion_recovery": "molebm.family.diffusion_recovery:DiffusionModel",
 }
 
 

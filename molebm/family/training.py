@@ -60,7 +60,8 @@ def begin_or_resume(config: FamilyConfig, data: Path, folder: Path, device: torc
 def read_for(config: FamilyConfig, data: Path) -> Data:
     """Read what a kind learns from; of conformers as many columns as its settings say."""
     if model_class(config.model).reads == "conformers":
-        return read_conformers(data, getattr(config, "columns", 1))
+        temperature = getattr(config, "temperature", None)
+        return read_conformers(data, getattr(config, "columns", 1), temperature=temperature)
     return read_features(data)
 
 

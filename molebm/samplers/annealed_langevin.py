@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
 
 import torch
 from torch import Generator, Tensor
@@ -13,7 +14,7 @@ from molebm.samplers.sampler import Sampler, State
 from molebm.samplers.sgld import sgld
 from molebm.topology import Topology
 
-Kernel = Callable[..., Sampler[State, object]]
+BALL: Final = 0.6  # Å, spread of a coordinate within a molecule over the cube root of its atoms
 
 
 def annealed_langevin(
@@ -30,10 +31,10 @@ def annealed_langevin(
 ) -> Iterator[tuple[State, float]]:
     r"""Take Langevin steps at each level of noise in turn and yield state and level after each.
 
-    Blurring by :math:`\sigma` leaves no curvature above :math:`kT/\sigma^2`, so that the step :math:`\alpha_\sigma =
-    \epsilon\sigma^2/kT` is as safe at one level as at any other. Of a harmonic mode that the data have with variance
-    :math:`s^2`, the chain at a level has :math:`(s^2 + \sigma^2)/(1 - \tfrac\epsilon2\tfrac{\sigma^2}{s^2 + \sigma^2})`;
-    `adjusted` by a Metropolis test it has :math:`s^2 + \sigma^2` exactly.
+    Blurring by :math:`\sigma` leaves no curvature above :math:`kT/\sigma^2`, so that the step
+    :math:`\epsilon\sigma^2/kT` is as safe at one level as at any other. A harmonic mode that the data have with
+    variance :math:`s^2` has :math:`v = s^2 + \sigma^2` at a level, and the chain there
+    :math:`v/(1 - \epsilon\sigma^2/2v)`; `adjusted` by a Metropolis test it has v exactly.
 
     Parameters
     ----------
@@ -52,7 +53,7 @@ def annealed_langevin(
     ----------
     Song and Ermon, NeurIPS 2019, arXiv:1907.05600.
     """
-    kernel: Kernel = mala if adjusted else sgld
+    kernel: Callable[..., Sampler[State, Any]] = mala if adjusted else sgld
     for sigma in sigmas:
         sampler = kernel(energy_at(sigma), topology, step_size=step * sigma**2 / kT)
         state = sampler.init(positions)
@@ -91,6 +92,3 @@ def cloud(topology: Topology, sigma: float, n: int, generators: Iterable[Generat
         for n_atoms, generator in zip(sizes, generators, strict=True)
     ]
     return torch.cat(drawn, dim=1).to(topology.device)
-
-
-BALL = 0.6  # Å, spread of a coordinate within a molecule over the cube root of its atoms
