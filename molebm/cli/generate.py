@@ -132,6 +132,7 @@ def generate(
     energy_kcal_mol           of the conformer
     relative_energy_kcal_mol  above the lowest conformer of the molecule
     boltzmann_weight          at the temperature; sums to 1 over the molecule's conformers
+    input_record              position of the molecule in the input, from 0
 
     Molecules keep the order of the input, and conformers come by rising energy. Stereo that the input
     declares is kept; what it leaves open is chosen once for all conformers of a molecule. Molecules
@@ -178,11 +179,12 @@ def generate(
                 tell("What is done is kept: go on with the same command and --resume.")
             raise
         done = files.journal
-    count(molecules=done.n_done, conformers=done.n_conformers, failed=done.n_failed)
-    tell(f"{done.n_conformers} conformers of {done.n_done} molecules in '{output}'", quiet=quiet)
+    n_done, n_conformers = done.counts.get("done", 0), done.counts.get("conformers", 0)
+    count(molecules=n_done, conformers=n_conformers, failed=done.n_failed)
+    tell(f"{n_conformers} conformers of {n_done} molecules in '{output}'", quiet=quiet)
     if done.n_failed:
         failures = failures_path(output)
-        tell(f"{done.n_failed} of {done.n_done + done.n_failed} molecules failed; see '{failures}'")
+        tell(f"{done.n_failed} of {n_done + done.n_failed} molecules failed; see '{failures}'")
     return 1 if done.n_failed else 0
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from molebm.cli.part_file import Extent
 from molebm.errors import RequestError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 Request: TypeAlias = Mapping[str, str | float | None]
 """All that decides the output, by names that a person can read."""
@@ -25,11 +25,9 @@ class Journal:
     request: Request
     replaces: bool  # an output that was there before
     next_record: int = 0  # in the whole input
-    n_done: int = 0  # ensembles
     n_failed: int = 0
-    n_conformers: int = 0
-    output: Extent = Extent(0, "")
-    failures: Extent = Extent(0, "")
+    counts: Mapping[str, int] = field(default_factory=dict)  # of what else is told at the end
+    extents: Sequence[Extent] = ()  # of the output, the table of failures, and further tables
     complete: bool = False  # but for the names of the files
 
 
@@ -56,7 +54,7 @@ def read_journal(path: Path) -> Journal:
         if fields.pop("format") != FORMAT:
             raise ValueError("another format")
         journal = Journal(**fields)
-        return replace(journal, output=Extent(*journal.output), failures=Extent(*journal.failures))
+        return replace(journal, extents=tuple(Extent(*extent) for extent in journal.extents))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RequestError(f"'{path}' is not the journal of a run that can be gone on with; use --force") from error
 

@@ -12,6 +12,7 @@ from molebm.errors import MolebmError
 
 COMMANDS = {  # name: (module:function, what the list of commands says)
     "generate": ("molebm.cli.generate:generate", "Make low-energy conformers of molecules."),
+    "merge": ("molebm.cli.merge:merge", "Put the shards of a run together, every input exactly once."),
     "score": ("molebm.cli.score:score", "Say how plausible given conformers are, and what is wrong where."),
     "calibrate": ("molebm.cli.calibrate:calibrate", "Hold scores against structures that you trust."),
     "repair": ("molebm.cli.repair:repair", "Relax flagged conformers, and make no other molecule of them."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from molebm.chem.ensemble_text import EnsembleText
@@ -10,12 +11,12 @@ from molebm.conformers.outcomes import Ensemble, Failure, Outcomes
 
 
 class Written(NamedTuple):
-    """The text of the ensembles of one record, and the rows of its failures."""
+    """What is added to the files of a run for one record."""
 
-    structures: str
-    failures: list[list[str]]  # in the order of FAILURE_COLUMNS
-    n_done: int  # ensembles
-    n_conformers: int
+    text: str  # of the output
+    failures: list[list[str]]  # in the order of FAILURE_COLUMNS, without the record
+    counts: Mapping[str, int]  # what is told at the end of a run
+    tables: Sequence[str] = ()  # what is added to each further file
 
 
 def written(ensemble_text: EnsembleText, outcomes: Outcomes) -> Written:
@@ -24,7 +25,6 @@ def written(ensemble_text: EnsembleText, outcomes: Outcomes) -> Written:
     failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     return Written(
         "".join(ensemble_text(one.mol, one.name) for one in found),
-        [[getattr(one, column) for column in FAILURE_COLUMNS] for one in failed],
-        len(found),
-        sum(one.mol.GetNumConformers() for one in found),
+        [[getattr(one, column) for column in FAILURE_COLUMNS[1:]] for one in failed],
+        {"done": len(found), "conformers": sum(one.mol.GetNumConformers() for one in found)},
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import click
 
-from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import FAILURE_COLUMNS, failure_row, failures_path
 from molebm.cli.interruption import terminated_by_signals
 from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import (
@@ -162,7 +162,7 @@ def repair(
                 if not kinds["failed"]:
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(found.name, found.source, found.why)
-                write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                write_failure(failure_row(found.record, reported))
                 tell_failure(reported.name, reported.input, reported.reason, reported.cure)
             kinds[found.kind] += 1
             advance(1)

@@ -1,4 +1,4 @@
-"""The two files of a run, which grow under hidden names and appear when they are complete."""
+"""The files of a run, which grow under hidden names and appear when they are complete."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import csv
 import io
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -20,24 +21,27 @@ from molebm.cli.rendering import Written
 from molebm.errors import RequestError
 
 PERIOD: Final = 5.0  # s between two entries in the journal
+_FAILURES: Final = 1  # where the table of failures is among the files
 
 
 class ResumableOutput:
-    """An output, the table of its failures, and the journal of how far both have come."""
+    """An output, the table of its failures, perhaps further tables, and the journal of how far all have come."""
 
-    def __init__(self, output: Path) -> None:
-        self._target, self._failures_target = (Path(os.path.realpath(path)) for path in (output, failures_path(output)))
+    def __init__(self, output: Path, failures: Path, tables: Sequence[Path] = ()) -> None:
+        self._targets = [Path(os.path.realpath(path)) for path in (output, failures, *tables)]
         self._journal_path = journal_path(output)
-        self._output = PartFile(hidden(self._target, "part"), compressed=self._target.suffix.lower() == ".gz")
-        self._failures = PartFile(hidden(self._failures_target, "part"), compressed=False)
+        self._parts = [
+            PartFile(hidden(target, "part"), compressed=target.suffix.lower() == ".gz") for target in self._targets
+        ]
         self._last_entry = time.monotonic()
         self.journal = Journal({}, False)
 
-    def begin(self, request: Request, *, replaces: bool) -> None:
-        """Start from nothing, whatever a run before has left."""
-        self._cut(Journal(request, replaces))
-        self._failures.write(_rows([FAILURE_COLUMNS]))
-        self.journal = replace(self.journal, failures=self._failures.extent)
+    def begin(self, request: Request, heads: Sequence[str], *, replaces: bool) -> None:
+        """Start from the first text of each file, whatever a run before has left."""
+        self._cut(Journal(request, replaces, extents=(Extent(0, ""),) * len(self._parts)))
+        for part, head in zip(self._parts, heads, strict=True):
+            part.write(head)
+        self.journal = replace(self.journal, extents=self._extents())
         self.save()
 
     def go_on(self, request: Request) -> None:
@@ -50,8 +54,9 @@ class ResumableOutput:
         """
         journal = read_journal(self._journal_path)
         check_same_request(journal, request)
-        if self._target.exists() and not journal.replaces and not journal.complete:
-            raise RequestError(f"output '{self._target}' has come up since the run was begun; move it away")
+        output = self._targets[0]
+        if output.exists() and not journal.replaces and not journal.complete:
+            raise RequestError(f"output '{output}' has come up since the run was begun; move it away")
         if journal.complete:
             self.journal = journal
         else:
@@ -59,43 +64,42 @@ class ResumableOutput:
 
     def add(self, index: int, written: Written) -> None:
         """Write what has become of the record of that index, and count it only when all is written."""
-        self._output.write(written.structures)
-        self._failures.write(_rows(written.failures))
+        failures = csv_text([str(index), *row] for row in written.failures)
+        for part, text in zip(self._parts, (written.text, failures, *written.tables), strict=True):
+            part.write(text)
         now = self.journal
         self.journal = replace(
             now,
             next_record=index + 1,
-            n_done=now.n_done + written.n_done,
             n_failed=now.n_failed + len(written.failures),
-            n_conformers=now.n_conformers + written.n_conformers,
-            output=self._output.extent,
-            failures=self._failures.extent,
+            counts=dict(Counter(now.counts) + Counter(written.counts)),
+            extents=self._extents(),
         )
         if time.monotonic() > self._last_entry + PERIOD:
             self.save()
 
     def save(self) -> None:
         """Bring the files to the disk and note how far they have come."""
-        self._output.sync()
-        self._failures.sync()
+        for part in self._parts:
+            part.sync()
         write_journal(self._journal_path, self.journal)
         self._last_entry = time.monotonic()
 
     def finish(self) -> None:
-        """Give the files their names; an interruption in the midst of it can be gone on with like any other."""
+        """Give the files their names, the output last; what interrupts this can be gone on from like any other."""
         if not self.journal.complete:
-            self._output.complete()
-            self._failures.complete()
-            output, failures = self._output.extent, self._failures.extent
-            self.journal = replace(self.journal, output=output, failures=failures, complete=True)
+            for part in self._parts:
+                part.complete()
+            self.journal = replace(self.journal, extents=self._extents(), complete=True)
             self.save()
         self.close()
-        if self.journal.n_failed:
-            _name(self._failures.path, self._failures_target, self.journal.failures)
-        else:
-            self._failures.path.unlink()
-            self._failures_target.unlink(missing_ok=True)  # of an earlier run
-        _name(self._output.path, self._target, self.journal.output)
+        files = list(zip(self._parts, self._targets, self.journal.extents, strict=True))
+        if not self.journal.n_failed:
+            part, target, _ = files.pop(_FAILURES)
+            part.path.unlink()
+            target.unlink(missing_ok=True)  # of an earlier run
+        for part, target, extent in reversed(files):
+            _name(part.path, target, extent)
         self._journal_path.unlink()
 
     def leave(self) -> None:
@@ -104,38 +108,65 @@ class ResumableOutput:
             return
         if self.journal.next_record:
             self.save()
-            return
+        else:
+            self.discard()
+
+    def discard(self) -> None:
+        """Leave nothing of what was done."""
         self.close()
-        for path in (self._output.path, self._failures.path, self._journal_path):
+        self.journal = replace(self.journal, next_record=0)
+        for path in (*(part.path for part in self._parts), self._journal_path):
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the files, which stay as they are."""
-        self._output.close()
-        self._failures.close()
+        for part in self._parts:
+            part.close()
 
     def _cut(self, journal: Journal) -> None:
-        self._output.go_on_from(journal.output)
-        self._failures.go_on_from(journal.failures)
+        for part, extent in zip(self._parts, journal.extents, strict=True):
+            part.go_on_from(extent)
         self.journal = journal
+
+    def _extents(self) -> tuple[Extent, ...]:
+        return tuple(part.extent for part in self._parts)
 
 
 @contextmanager
-def resumable_output(output: Path, request: Request, *, resume: bool, force: bool) -> Iterator[ResumableOutput]:
+def resumable_output(
+    output: Path,
+    request: Request,
+    *,
+    resume: bool,
+    force: bool,
+    head: str = "",
+    failures: Path | None = None,
+    tables: Mapping[Path, str] | None = None,
+) -> Iterator[ResumableOutput]:
     """Open what is left of a run of the same request, or else begin one; see `check_free` for what may be in the way.
 
     What is done when the block ends without `finish` is kept to go on with; if nothing is, nothing is left.
+
+    Parameters
+    ----------
+    head
+        First text of the output.
+    failures
+        Table of failures, if not `failures_path` of the output.
+    tables
+        Further files, with the first text of each.
 
     Raises
     ------
     RequestError
         If a run to go on with was of another request, or a file cannot be written.
     """
-    with closing(ResumableOutput(output)) as files:
+    tables = tables or {}
+    with closing(ResumableOutput(output, failures or failures_path(output), list(tables))) as files:
         if resume and journal_path(output).exists():
             files.go_on(request)
         else:
-            files.begin(request, replaces=force)
+            files.begin(request, [head, csv_text([FAILURE_COLUMNS]), *tables.values()], replaces=force)
         try:
             yield files
         except OSError as error:
@@ -164,8 +195,8 @@ def check_free(output: Path, *, resume: bool, force: bool) -> bool:
         return False
     if resume and output.is_file():
         return True
-    for path in (output, failures_path(output)):
-        check_output(path, force=force)
+    for path, replaced in ((output, force), (failures_path(output), force or resume)):
+        check_output(path, force=replaced)  # failures alone are of an output that was taken away
         if path.exists() and not path.is_file():
             raise RequestError(f"output '{path}' is no regular file; name another")
     return False
@@ -181,15 +212,17 @@ def hidden(path: Path, kind: str) -> Path:
     return path.with_name(f".{path.name}.{kind}")
 
 
+def csv_text(rows: Iterable[Iterable[str]], delimiter: str = ",") -> str:
+    """Write rows of a table, no field of more than one line."""
+    text = io.StringIO()
+    table = csv.writer(text, delimiter=delimiter, lineterminator="\n")
+    table.writerows([" ".join(field.split()) for field in row] for row in rows)
+    return text.getvalue()
+
+
 def _name(part: Path, target: Path, extent: Extent) -> None:
     """Rename a complete part, unless a run before has come to do it and the part is a new, empty file."""
     if part.stat().st_size == extent.n_bytes:
         os.replace(part, target)
     else:
         part.unlink()
-
-
-def _rows(rows: Iterable[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([" ".join(field.split()) for field in row] for row in rows)
-    return text.getvalue()

@@ -46,10 +46,10 @@ def flag_again(table: Path, output: Path, rate: float, *, force: bool) -> int:
     from molebm.plausibility.discoveries import discoveries
 
     try:
-        with _rows(table) as rows:
+        with score_rows(table) as rows:
             found = discoveries([float(row["p_value"] or "nan") for row in rows], rate)
         n_flagged = 0
-        with _rows(table) as rows, csv_writer(output, tuple(rows.fieldnames or ()), force=force) as write:
+        with score_rows(table) as rows, csv_writer(output, tuple(rows.fieldnames or ()), force=force) as write:
             for row, discovered in zip(rows, found, strict=True):
                 if row["flagged"]:
                     faulty = any(float(row[f"{channel}_score"] or 0) > 0 for channel in ("stereo", "graph"))
@@ -62,7 +62,7 @@ def flag_again(table: Path, output: Path, rate: float, *, force: bool) -> int:
 
 
 @contextmanager
-def _rows(table: Path) -> Iterator[csv.DictReader]:
+def score_rows(table: Path) -> Iterator[csv.DictReader]:
     delimiter = "\t" if ".tsv" in table.suffixes else ","
     with _opened(table) as file:
         yield csv.DictReader(file, delimiter=delimiter)

@@ -89,16 +89,26 @@ def _outcomes(
         several = len(isomers) > 1
         name = isomer_name(record.name, n, len(results))
         smiles = Chem.MolToSmiles(Chem.RemoveHs(isomers[n - 1])) if several else None
-        outcomes.append(_outcome(name, record.source, smiles, result, settings))
+        outcomes.append(_outcome(record, name, smiles, result, settings))
     return outcomes
 
 
-def _outcome(name: str, source: str, stereoisomer: str | None, result: Result, settings: GenerationSettings) -> Outcome:
+def _outcome(
+    record: Record, name: str, stereoisomer: str | None, result: Result, settings: GenerationSettings
+) -> Outcome:
     if not isinstance(result, Found):
-        return failure(name, source, result)
+        return failure(name, record.source, result)
     free = _free_energies(result, settings) if settings.vibrations else result.energies
     return ensemble(
-        name, source, result.start.mol, result.positions, result.energies, free, settings.temperature, stereoisomer
+        name,
+        record.source,
+        result.start.mol,
+        result.positions,
+        result.energies,
+        free,
+        settings.temperature,
+        stereoisomer,
+        record.index,
     )
 
 

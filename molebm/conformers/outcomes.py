@@ -16,6 +16,7 @@ ENERGY: Final = "energy_kcal_mol"
 RELATIVE_ENERGY: Final = "relative_energy_kcal_mol"
 WEIGHT: Final = "boltzmann_weight"
 STEREOISOMER: Final = "stereoisomer"
+INPUT_RECORD: Final = "input_record"
 
 ALL_PROPERTIES: Final = int(Chem.PropertyPickleOptions.AllProps) | int(Chem.PropertyPickleOptions.CoordsAsDouble)
 
@@ -64,11 +65,13 @@ def ensemble(
     free_energies: NDArray[np.float64],
     temperature: float,
     stereoisomer: str | None = None,
+    record: int | None = None,
 ) -> Ensemble:
     """Give a molecule its conformers, positions (C, N, 3) Å by rising energy, and their weights at a temperature.
 
     The weights follow from the free energies (C,) kcal/mol, which may be the energies themselves. `stereoisomer` is
-    its SMILES, where it is one of several isomers of a record.
+    its SMILES, where it is one of several isomers of a record, and
+    `record` the position of that record in the input.
     """
     weights = boltzmann_weights(free_energies, temperature)
     mol = Chem.Mol(mol)
@@ -83,6 +86,8 @@ def ensemble(
         conformer.SetDoubleProp(WEIGHT, float(weight))
         if stereoisomer is not None:
             conformer.SetProp(STEREOISOMER, stereoisomer)
+        if record is not None:
+            conformer.SetIntProp(INPUT_RECORD, record)
         mol.AddConformer(conformer, assignId=True)
     return Ensemble(name, source, mol, energies, weights)
 

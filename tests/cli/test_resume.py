@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 from rdkit import Chem
 
+from molebm.chem.reading import Record
 from molebm.cli import main, part_file, resumable_output
 from molebm.cli.journal import read_journal
 from molebm.conformers import computing
@@ -36,16 +37,17 @@ def made_up(records, backend, settings, parametrise):
             continue
         isomers = 2 if record.index % 5 == 4 else 1
         noise = np.random.default_rng((settings.seed, record.index))
-        outcomes.append([conformers(f"{record.name}_{n}", record.mol, noise) for n in range(isomers)])
+        outcomes.append([conformers(f"{record.name}_{n}", record, noise) for n in range(isomers)])
     return outcomes
 
 
-def conformers(name: str, mol: Chem.Mol, noise: np.random.Generator) -> Ensemble:
-    mol = Chem.AddHs(mol)
+def conformers(name: str, record: Record, noise: np.random.Generator) -> Ensemble:
+    mol = Chem.AddHs(record.mol)
     for energy in noise.normal(size=noise.integers(1, 4)):
         conformer = Chem.Conformer(mol.GetNumAtoms())
         conformer.SetPositions(noise.normal(size=(mol.GetNumAtoms(), 3)))
         conformer.SetDoubleProp("energy_kcal_mol", energy)
+        conformer.SetIntProp("input_record", record.index)
         mol.AddConformer(conformer, assignId=True)
     return Ensemble(name, "", mol, np.zeros(1), np.ones(1))
 
@@ -139,7 +141,7 @@ def test_records_are_all_accounted_for(folder):
     names = {line for line in (folder / "out.sdf").read_text().splitlines() if line.startswith("mol-")}
     failed = (folder / "out.failures.csv").read_text().splitlines()[1:]
     done = {name.partition("_")[0] for name in names}
-    lost = {row.partition(",")[0] for row in failed}
+    lost = {row.split(",")[1] for row in failed}
     assert sorted(done | lost) == sorted(f"mol-{n + 1}" for n in range(N_RECORDS))
     assert not done & lost
 

@@ -87,7 +87,8 @@ def test_every_record_has_a_row_and_failures_are_listed_with_a_cure(mixed: Path,
     assert (table.status == "ok").tolist() == [True, True, False, False, True]
     assert table.score.notna().tolist() == table.flagged.notna().tolist() == [True, True, False, False, True]
     failures = pd.read_csv(tmp_path / "scores.failures.csv")
-    assert list(failures.columns) == ["name", "input", "reason", "cure"]
+    assert list(failures.columns) == ["record", "name", "input", "reason", "cure"]
+    assert failures.record.tolist() == [2, 3]
     assert failures.name.tolist() == ["broken", "selenide"]
     assert failures.notna().all(axis=None)
 
