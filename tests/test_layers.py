@@ -16,7 +16,7 @@ LAYERS = [  # from the bottom; parts on one line do not know each other
     {"forcefield"},
     {"models", "references"},
     {"samplers"},
-    {"training", "parametrise"},
+    {"training", "parametrise", "figures"},
     {"family"},
     {"conformers", "plausibility", "preparation"},
     {"interop"},

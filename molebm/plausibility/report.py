@@ -1,39 +1,25 @@
-"""One page that shows a scored file: how many are flagged, which are worst, and where in each.
-
-The page needs no network and asks for none: its style, script, plot and drawings are inside it, and its content
-security policy forbids everything else. Text from the input is escaped.
-"""
+"""One page that shows a scored file: how many are flagged, which are worst, and where in each."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import heapq
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
-import jinja2
 from rdkit import Chem
 
-from molebm import __version__
-from molebm.plausibility.report_figures import (
-    COLOUR_STOPS,
-    N_BINS,
-    Scene,
-    depiction,
-    finite_scores,
-    p_value_histogram,
-    scene,
-)
+from molebm.figures.colours import COLOUR_STOPS
+from molebm.figures.depiction import data_uri, depiction, finite_scores
+from molebm.figures.page import cell, page
+from molebm.figures.scene import Scene, scene
+from molebm.plausibility.report_figures import N_BINS, p_value_histogram
 
 ROWS: Final = 5000  # of scored records in the table
 UNSCORED_ROWS: Final = 500
 STRUCTURES: Final = 20  # drawn
 STATUSES: Final = 50  # told apart; an error may name its record, and so be one of many
-LONGEST_TEXT: Final = 500  # characters of one cell
 OTHER_STATUSES: Final = "other reasons"
 
 Item = TypeVar("Item")
@@ -153,7 +139,7 @@ class ReportCollector:
         """Count one record, and keep it if it is among the worst."""
         place = self.n_records
         self.n_records += 1
-        status = _cell(found.status)
+        status = cell(found.status)
         self.statuses[status if status in self.statuses or len(self.statuses) < STATUSES else OTHER_STATUSES] += 1
         row = _row(found)
         if row.score is None:
@@ -177,15 +163,12 @@ class ReportCollector:
         """Return the page as HTML, to be written as UTF-8."""
         scored = self._rows.ranked()
         drawn = [_drawn(*kept) for kept in self._structures.ranked()]
-        script = _resource("report.js")
-        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-        environment = jinja2.Environment(
-            autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        environment.filters["number"] = _number
-        return environment.from_string(_resource("report.html.j2")).render(
-            source=_cell(self.source),
-            facts={**self.facts, "molebm": __version__},
+        return page(
+            "molebm.plausibility",
+            "report.html.j2",
+            "report.js",
+            facts=self.facts,
+            source=cell(self.source),
             alpha=self.alpha,
             report=self,
             n_unscored=self.n_records - self.n_scored,
@@ -198,52 +181,25 @@ class ReportCollector:
             drawn=drawn,
             drawn_records={structure.row.record for structure in drawn},
             colour_stops=COLOUR_STOPS,
-            style=_resource("report.css"),
-            script=script,
-            script_digest=digest,
+            scenes=[structure.scene for structure in drawn],
         )
 
 
 def _row(found: Scored) -> _Row:
     return _Row(
         found.record,
-        _cell(found.name),
-        _cell(found.status),
+        cell(found.name),
+        cell(found.status),
         found.energy,
         found.score,
         found.p_value if found.p_value is None or math.isfinite(found.p_value) else None,
         found.flagged,
-        _cell("; ".join(found.reasons)),
+        cell("; ".join(found.reasons)),
         dict(found.channels),
     )
 
 
 def _drawn(row: _Row, found: Scored, mol: Chem.Mol) -> _Drawn:
     scores = finite_scores(found.atom_scores, mol.GetNumAtoms())
-    svg = base64.b64encode(depiction(mol, scores).encode()).decode()
-    return _Drawn(
-        row,
-        _cell(found.source),
-        [_cell(reason) for reason in found.reasons],
-        f"data:image/svg+xml;base64,{svg}",
-        scene(mol, scores),
-    )
-
-
-def _cell(text: str) -> str:
-    """Shorten a text, and replace what cannot be written as UTF-8."""
-    text = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    """Write a number that JavaScript reads back, or a dash where there is none."""
-    if value is None:
-        return "–"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return f"{value:.{digits}g}" if abs(value) < 1e4 else f"{value:.2e}"
-
-
-def _resource(name: str) -> str:
-    return files("molebm.plausibility").joinpath(name).read_text(encoding="utf-8")
+    image = data_uri(depiction(mol, scores))
+    return _Drawn(row, cell(found.source), [cell(reason) for reason in found.reasons], image, scene(mol, scores))

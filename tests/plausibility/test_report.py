@@ -17,8 +17,12 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem.rdMolTransforms import GetDihedralDeg
 
-from molebm.plausibility.report import LONGEST_TEXT, STATUSES, ReportCollector
-from molebm.plausibility.report_figures import COLOUR_STOPS, N_BINS, _bare, colour, depiction, scene
+from molebm.figures.colours import COLOUR_STOPS, colour
+from molebm.figures.depiction import _bare, depiction
+from molebm.figures.page import LONGEST_TEXT
+from molebm.figures.scene import scene
+from molebm.plausibility.report import STATUSES, ReportCollector
+from molebm.plausibility.report_figures import N_BINS
 from tests.plausibility.conftest import embedded
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)></td></script>{{ 7*7 }}"""
