@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from molebm.cli.main import COMMANDS, cli, load_command
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-AT_ONCE = {"completion", "doctor"}  # done in a moment, and no random numbers in it
-NO_SEED = {"calibrate", "energies", "featurise", "merge"}  # nothing is drawn
-NO_DEVICE = {"featurise", "merge", "prepare", "prepare-openmm"}  # MMFF94 chains run on the CPU; OpenMM has --platform
-NO_THREADS = {"calibrate", "energies", "featurise", "merge"}  # one thread, in which batches are computed
+AT_ONCE = {"completion", "doctor", "merge", "plot", "report"}  # nothing is drawn at random, and nothing is shared out
+NO_SEED = {"calibrate", "energies", "featurise"}  # nothing is drawn
+NO_DEVICE = {"featurise", "prepare", "prepare-openmm"}  # MMFF94 chains run on the CPU; OpenMM has --platform
+NO_THREADS = {"calibrate", "energies", "featurise"}  # one thread, in which batches are computed
 
 each_command = pytest.mark.parametrize("name", COMMANDS)
 

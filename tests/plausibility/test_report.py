@@ -3,10 +3,8 @@
 import base64
 import json
 import re
-import shutil
 import subprocess
 import tracemalloc
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -23,6 +21,7 @@ from molebm.figures.page import LONGEST_TEXT
 from molebm.figures.scene import scene
 from molebm.plausibility.report import STATUSES, ReportCollector
 from molebm.plausibility.report_figures import N_BINS
+from tests.chromium import CHROMIUM, FLAGS, Browser, in_chromium, opened, requested_outside
 from tests.plausibility.conftest import embedded
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)></td></script>{{ 7*7 }}"""
@@ -265,50 +264,6 @@ def test_a_score_beyond_all_bounds_is_drawn_as_the_highest(alanine):
 
 # ---- in a browser ---------------------------------------------------------------------------------------------------
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
-CHROMEDRIVER = shutil.which("chromedriver")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-
-in_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
-
-
-class Browser:
-    """A page in headless Chromium, driven by the WebDriver protocol."""
-
-    def __init__(self, session: str) -> None:
-        self._session = session
-
-    def ask(self, method: str, path: str, /, **body):
-        return asked(method, self._session + path, **body)
-
-    def run(self, script: str, *arguments):
-        return self.ask("POST", "/execute/sync", script=script, args=list(arguments))
-
-    def frames(self) -> None:
-        """Wait until what was asked for has been painted."""
-        wait = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => done()))"
-        self.ask("POST", "/execute/async", script=wait, args=[])
-
-    def click(self, css: str) -> None:
-        element = next(iter(self.ask("POST", "/element", using="css selector", value=css).values()))
-        self.ask("POST", f"/element/{element}/click")
-        self.frames()
-
-    def picture(self) -> str:
-        self.frames()
-        return self.run("return document.getElementById('view').toDataURL()")
-
-    def column(self, at: int) -> list[str]:
-        rows = "[...document.querySelectorAll('#table tbody tr')].filter((row) => !row.hidden)"
-        return self.run(f"return {rows}.map((row) => row.cells[{at}].textContent.trim())")
-
-
-def asked(method: str, address: str, /, **body):
-    data = json.dumps(body).encode() if method == "POST" else None
-    request = urllib.request.Request(address, data, {"Content-Type": "application/json"}, method=method)
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
-        return json.load(answer)["value"]
-
 
 @pytest.fixture(scope="module")
 def saved(html, tmp_path_factory) -> Path:
@@ -319,26 +274,8 @@ def saved(html, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(saved, tmp_path_factory) -> Iterator[Browser]:
-    if CHROMEDRIVER is None:
-        pytest.skip("chromedriver is not installed (Debian: chromium-driver)")
-    command = [CHROMEDRIVER, "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as driver:
-        try:
-            lines = iter(driver.stdout.readline, "")
-            port = next(found[1] for line in lines if (found := re.search(r"started successfully on port (\d+)", line)))
-            profile = tmp_path_factory.mktemp("profile")
-            chrome = {"args": [*FLAGS, f"--user-data-dir={profile}", "--window-size=1300,1000"], "binary": CHROMIUM}
-            wanted = {"goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL", "performance": "ALL"}}
-            address = f"http://127.0.0.1:{port}/session"
-            session = asked("POST", address, capabilities={"alwaysMatch": wanted})["sessionId"]
-            opened = Browser(f"{address}/{session}")
-            try:
-                opened.ask("POST", "/url", url=saved.as_uri())
-                yield opened
-            finally:
-                opened.ask("DELETE", "")
-        finally:
-            driver.terminate()
+    with opened(saved, tmp_path_factory.mktemp("profile")) as page:
+        yield page
 
 
 @in_chromium
@@ -422,9 +359,5 @@ def test_another_structure_colour_and_hydrogens_can_be_chosen(browser):
 
 @in_chromium
 def test_nothing_is_requested_and_nothing_goes_wrong(browser):
-    logged = [json.loads(entry["message"])["message"] for entry in browser.ask("POST", "/se/log", type="performance")]
-    sent = [message["params"] for message in logged if message["method"] == "Network.requestWillBeSent"]
-    urls = [request["request"]["url"] for request in sent if request["documentURL"].startswith("file:")]
-    assert sum(url.startswith("file:") for url in urls) == 1  # the page itself
-    assert all(url.startswith(("file:", "data:")) for url in urls)
+    assert requested_outside(browser) == []
     assert browser.ask("POST", "/se/log", type="browser") == []
