@@ -42,6 +42,7 @@ Examples:
   molebm generate 'CC(=O)Oc1ccccc1C(=O)O aspirin' -o aspirin.sdf -n 5
   molebm generate library.csv -o conformers.sdf.gz --threads 8 --energy-window 6
   molebm generate ligands.sdf -o conformers.sdf --energy mmff94s --force
+  molebm generate ligands.sdf -o conformers.sdf --start diffusion --start-model run/model.safetensors
   molebm generate library.smi.gz -o part-3.sdf.gz --shard 3/10 --resume
 """
 
@@ -66,7 +67,12 @@ Examples:
     "--start",
     type=click.Choice(get_args(Start)),
     default=DEFAULT.start,
-    help="Coordinates to start from; etkdg: those of RDKit.",
+    help="Coordinates to start from; etkdg: those of RDKit; diffusion: made from noise by a model.",
+)
+@option(
+    "--start-model",
+    type=click.Path(path_type=Path),
+    help="Checkpoint of the model for --start diffusion, if not the shipped.",
 )
 @option(
     "--stereo",
@@ -112,6 +118,7 @@ def generate(
     model: Path | None,
     time_limit: float,
     start: Start,
+    start_model: Path | None,
     stereo: Stereo,
     choose: Choose,
     environment: Environment,
@@ -160,6 +167,7 @@ def generate(
         compile=compile_,
         time_limit=time_limit,
         start=start,
+        start_model=start_model,
         stereo=stereo,
         choose=choose,
         environment=environment,

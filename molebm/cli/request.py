@@ -20,12 +20,15 @@ _END: Final = 1 << 20  # bytes at the beginning and at the end of an input that 
 
 def request_of(source: str | Path, settings: GenerationSettings, shard: Shard) -> Request:
     """Describe a run of `generate` by its settings, its input, its model, and the versions it ran with."""
-    model = None if settings.model is None else ", ".join(map(_fingerprint, _files_of(Path(settings.model))))
+    models = {
+        name: None if path is None else ", ".join(map(_fingerprint, _files_of(Path(path))))
+        for name, path in (("model", settings.model), ("start_model", settings.start_model))
+    }
     return {
         "input": _fingerprint(source) if isinstance(source, Path) else source,
         "shard": str(shard),
         **asdict(settings),
-        "model": model,
+        **models,
         "molebm": __version__,
         "rdkit": rdBase.rdkitVersion,
         "torch": torch.__version__,

@@ -45,6 +45,7 @@ def generate(
     compile: Compile = _DEFAULT.compile,
     time_limit: float = _DEFAULT.time_limit,
     start: Start = _DEFAULT.start,
+    start_model: str | Path | None = None,
     stereo: Stereo = _DEFAULT.stereo,
     choose: Choose = _DEFAULT.choose,
     environment: Environment = _DEFAULT.environment,
@@ -80,7 +81,9 @@ def generate(
     time_limit
         s for each molecule.
     start
-        random or etkdg: where the search starts.
+        random, etkdg or diffusion: where the search starts.
+    start_model
+        Checkpoint of the model that makes starts from noise, if not the shipped one.
     stereo
         sample or enumerate: one isomer of what a molecule leaves open, or a molecule in the list for each.
     choose
@@ -112,6 +115,7 @@ def generate(
         compile=compile,
         time_limit=time_limit,
         start=start,
+        start_model=start_model,
         stereo=stereo,
         choose=choose,
         environment=environment,

@@ -17,6 +17,7 @@ from molebm.chem.embedding import embed
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.conformers.backends import effort_for
 from molebm.conformers.choice import lowest_of_each_kind, those_that_stand_for_all
+from molebm.conformers.noise_starts import noise_model, starts_from_noise
 from molebm.conformers.search import number_of_candidates, sampled_minima, starts_with_good_rings
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.validity import follows_stereo, is_connected
@@ -119,6 +120,9 @@ def _candidates(
     seeds, effort = [start.seed for start in starts], effort_for(settings.device)
     if settings.start == "etkdg":
         folded = torch.cat([_embedded(start, n_candidates, settings) for start in starts], dim=1).to(settings.device)
+    elif settings.start == "diffusion":
+        generators = [Generator().manual_seed(seed) for seed in seeds]
+        folded = starts_from_noise(noise_model(settings.start_model), topology, parameters, n_candidates, generators)
     else:
         generators = [Generator().manual_seed(seed) for seed in seeds]
         folded = starts_with_good_rings(

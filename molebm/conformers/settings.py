@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from molebm.errors import RequestError
 
 Compile = Literal["auto", "on", "off"]
-Start = Literal["random", "etkdg"]
+Start = Literal["random", "etkdg", "diffusion"]
 Stereo = Literal["sample", "enumerate"]
 Choose = Literal["diverse", "lowest"]
 Environment = Literal["bound", "vacuum"]
@@ -36,7 +36,8 @@ class GenerationSettings:
     device: str = "cpu"
     compile: Compile = "auto"
     time_limit: float = 120.0  # s for each molecule
-    start: Start = "random"  # coordinates, or those of RDKit's ETKDGv3
+    start: Start = "random"  # coordinates, those of RDKit's ETKDGv3, or of a model that makes them from noise
+    start_model: str | Path | None = None  # checkpoint of that model; None for the shipped one
     stereo: Stereo = "sample"  # what the input leaves open: one isomer, or an ensemble of each
     choose: Choose = "diverse"  # which conformers: those that stand for all, or the lowest minima
     environment: Environment = "bound"  # surroundings, which damp electrostatics and attraction, or none
@@ -52,6 +53,8 @@ class GenerationSettings:
         for name, kind in _CHOICES.items():
             allowed = get_args(kind)
             _require(getattr(self, name) in allowed, name, getattr(self, name), " or ".join(allowed))
+        if self.start_model is not None and self.start != "diffusion":
+            raise RequestError(f"the start {self.start!r} has no model to load; leave '{self.start_model}' out")
 
 
 _CHOICES = {"compile": Compile, "start": Start, "stereo": Stereo, "choose": Choose, "environment": Environment}

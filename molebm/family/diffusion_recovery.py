@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Generator, Tensor
 
 from molebm.family.conformers import Conformers
-from molebm.family.interface import Moment, State, Step
-from molebm.family.noise_model import NoiseConfig, NoiseModel
+from molebm.family.interface import Data, Moment, State, Step
+from molebm.family.noise_model import NETWORK, NoiseConfig, NoiseModel, generator_on
 from molebm.family.noise_terms import NoiseTerms, reduced_energy, reduced_forces
+from molebm.samplers.annealed_langevin import cloud
 from molebm.topology import Topology
 from molebm.training.config import Count
 
@@ -44,6 +45,20 @@ class DiffusionModel(NoiseModel):
     kind = "diffusion_recovery"
     Config = DiffusionConfig
 
+    def __init__(
+        self, temperature: float, *, levels: int = 24, n_steps: int = 10, step: float = 0.3, **network: Any
+    ) -> None:
+        super().__init__(temperature, **network)
+        self.hierarchy = {"levels": levels, "n_steps": n_steps, "step": step}
+
+    @classmethod
+    def build(cls, config: DiffusionConfig, data: Data) -> DiffusionModel:
+        network = {name: getattr(config, name) for name in NETWORK}
+        return cls(config.temperature, levels=config.levels, n_steps=config.n_steps, step=config.step, **network)
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), **self.hierarchy}
+
     def step(self, batch: Conformers, state: State, config: DiffusionConfig, moment: Moment) -> Step:
         low, high = self.widths
         ladder = levels(low, high, config.levels).to(batch.positions)
@@ -60,6 +75,20 @@ class DiffusionModel(NoiseModel):
         )
         loss, gap = recovery_loss(batch.topology, terms, here, x, negatives)
         return Step(loss, {"gap": gap}, {})
+
+    def sample(self, topology: Topology, n: int, generators: Sequence[Generator]) -> Tensor:
+        """Recover level after level from a cloud, by the chains that the model was trained with."""
+        low, high = self.widths
+        bound = self.bound(topology)
+        *_, found = descend(
+            lambda sigma: bound(sigma).score,
+            cloud(topology, high, n, generators),
+            levels(low, high, int(self.hierarchy["levels"])).to(topology.device),
+            n_steps=int(self.hierarchy["n_steps"]),
+            step=self.hierarchy["step"],
+            generator=generator_on(topology.device, generators),
+        )
+        return found + low**2 * bound(low).score(found)
 
 
 def level_forces(topology: Topology, terms: NoiseTerms, sigmas: Tensor) -> Callable[[Tensor], Tensor]:

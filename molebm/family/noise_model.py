@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import torch
 from pydantic import Field, model_validator
-from torch import Tensor
+from torch import Generator, Tensor
 
 from molebm.family.config import FamilyConfig
 from molebm.family.conformers import Conformers
@@ -18,6 +21,12 @@ from molebm.forcefield.energy import EnergyFn, EnergyForces
 from molebm.topology import Topology
 from molebm.training.config import Count, Positive
 from molebm.units import thermal_energy
+
+SHIPPED: Final = Path(__file__).parent / "shipped" / "conformers-1"
+"""The model that makes conformers from noise where no other is named."""
+
+NETWORK: Final = ("width", "n_layers", "hidden", "n_wells", "n_knots", "sigma_min", "sigma_max")
+"""The settings that build the network."""
 
 
 class NoiseConfig(FamilyConfig):
@@ -57,8 +66,7 @@ class NoiseModel(FamilyModel):
 
     @classmethod
     def build(cls, config: Any, data: Data) -> NoiseModel:
-        names = ("width", "n_layers", "hidden", "n_wells", "n_knots", "sigma_min", "sigma_max")
-        return cls(config.temperature, **{name: getattr(config, name) for name in names})
+        return cls(config.temperature, **{name: getattr(config, name) for name in NETWORK})
 
     def settings(self) -> dict[str, Any]:
         return {"temperature": self.temperature, **self.network_settings}
@@ -86,6 +94,16 @@ class NoiseModel(FamilyModel):
         """Bind a topology, for energies at any width, detached from the weights."""
         with torch.no_grad():
             return NoisedMolecules(topology, self.terms(topology), self.kT)
+
+    @abstractmethod
+    def sample(self, topology: Topology, n: int, generators: Sequence[Generator]) -> Tensor:
+        """Make n conformers of each molecule from noise, (3, N, n) Å.
+
+        Parameters
+        ----------
+        generators
+            One for each molecule, on the CPU; what moves them together comes from the first.
+        """
 
     def energy(self, x: Conformers) -> Tensor:
         """Energies (G C,) kcal/mol at the least noise."""
@@ -123,3 +141,13 @@ class NoisedEnergy:
             energy = reduced_energy(self.topology, self.level, positions)
             forces = reduced_forces(self.topology, self.level, positions)
         return EnergyForces(self.kT * energy, self.kT * forces)
+
+    def score(self, positions: Tensor) -> Tensor:
+        """Evaluate -∇E/kT, (3, N, C) 1/Å, detached."""
+        with torch.no_grad():
+            return reduced_forces(self.topology, self.level, positions)
+
+
+def generator_on(device: torch.device, generators: Sequence[Generator]) -> Generator:
+    """Make a generator on a device from the next number of the first of others."""
+    return Generator(device).manual_seed(int(torch.randint(2**31, (), generator=generators[0])))

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Sequence
+from typing import Final, Literal
 
 import torch
 from torch import Generator, Tensor
 
 from molebm.family.conformers import Conformers
 from molebm.family.interface import Moment, State, Step
-from molebm.family.noise_model import NoiseConfig, NoiseModel
+from molebm.family.noise_model import NoiseConfig, NoiseModel, generator_on
 from molebm.family.noise_terms import NoiseTerms, reduced_forces
+from molebm.samplers.annealed_langevin import annealed_langevin, cloud, denoised, geometric_levels
 from molebm.topology import Topology
+
+LEVELS: Final = 24  # of noise, when conformers are made
+STEPS: Final = 8  # of Langevin dynamics at each
+STEP: Final = 0.2  # in units of the variance of the noise
 
 
 class ScoreConfig(NoiseConfig):
@@ -52,6 +58,21 @@ class ScoreModel(NoiseModel):
             sigmas = batch.positions.new_full(batch.positions.shape[-1:], sigma)
             found[name] = float(denoising_loss(batch.topology, terms, batch.positions, sigmas, generator))
         return found
+
+    def sample(self, topology: Topology, n: int, generators: Sequence[Generator]) -> Tensor:
+        """Anneal a cloud by Langevin dynamics, and take the last noise off."""
+        low, high = self.widths
+        *_, (state, sigma) = annealed_langevin(
+            self.bound(topology),
+            topology,
+            cloud(topology, high, n, generators),
+            geometric_levels(high, low, LEVELS),
+            kT=self.kT,
+            steps_per_level=STEPS,
+            step=STEP,
+            generator=generator_on(topology.device, generators),
+        )
+        return denoised(state, sigma, self.kT)
 
     def drawn_widths(self, positions: Tensor, generator: Generator) -> Tensor:
         """Draw a width in Å for each column, log-uniformly, (C,)."""

@@ -158,7 +158,7 @@ def test_help_shows_examples_and_the_defaults_of_the_library():
     assert "molebm generate drugs.smi -o conformers.sdf" in result.output
     options = {option.name: option.default for option in main.load_command("generate").params}
     settings = GenerationSettings()
-    kept_by_the_command = {"model", "device", "compile", "vibrations"}  # the last a flag
+    kept_by_the_command = {"model", "start_model", "device", "compile", "vibrations"}  # the last a flag
     for name in {field.name for field in fields(settings)} - kept_by_the_command:
         assert options[name] == getattr(settings, name)
     assert tuple(ENERGY_NAMES) == ENERGIES
