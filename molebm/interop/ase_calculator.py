@@ -20,7 +20,7 @@ try:
 except ModuleNotFoundError as error:
     raise RequestError('ASE is not installed; install it by pip install "molebm[interop]"') from error
 
-EV_PER_KCAL: Final = units.kcal / units.mol
+EV_PER_KCAL: Final = units.kcal / units.mol  # ASE's own, which differs in the eighth digit
 PRECISIONS: Final = {"single": torch.float32, "double": torch.float64}
 
 

@@ -61,9 +61,12 @@ def molecular_energy(mol: Chem.Mol, energy: str = LEARNED, model: str | Path | N
     return MolecularEnergy(topology, learned_parameters(learned)([mol], topology), couplings)
 
 
-def energy_function(molecule: MolecularEnergy, dtype: torch.dtype = torch.float32) -> EnergyFn:
-    """Bind the energy for positions (3, N, C) Å of that type on the CPU; single precision has the kernel in C."""
-    mechanical = MechanicalEnergy(molecule.topology, molecule.parameters.to("cpu", dtype))
+def energy_function(
+    molecule: MolecularEnergy, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> EnergyFn:
+    """Bind the energy for positions (3, N, C) Å there; single precision on the CPU has the kernel in C."""
+    topology = molecule.topology.to(device)
+    mechanical = MechanicalEnergy(topology, molecule.parameters.to(device, dtype))
     if molecule.couplings is None:
         return mechanical
-    return ResidualEnergy(molecule.topology, mechanical, molecule.couplings.to(dtype))
+    return ResidualEnergy(topology, mechanical, molecule.couplings.to(dtype, device))

@@ -34,10 +34,11 @@ class Couplings:
     cutoff: float  # Å
     bound: float  # kcal/mol per atom
 
-    def to(self, dtype: torch.dtype) -> Couplings:
-        """Return the same couplings with their numbers in the floating-point type `dtype`."""
+    def to(self, dtype: torch.dtype, device: torch.device | str | None = None) -> Couplings:
+        """Return the same couplings with their numbers in the floating-point type `dtype`, on `device`."""
         numbers = ("coefficients", "torsions", "mixing", "bias", "readout")
-        return replace(self, **{name: getattr(self, name).to(dtype) for name in numbers})
+        moved = {name: getattr(self, name).to(device, dtype) for name in numbers}
+        return replace(self, pairs=self.pairs.to(device), **moved)
 
 
 def coupling_energy(topology: Topology, couplings: Couplings, positions: Tensor) -> Tensor:
