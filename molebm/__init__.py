@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from molebm.conformers import generate
     from molebm.family.checkpoint import load_model
     from molebm.interop.ase_calculator import to_ase
+    from molebm.interop.mdtraj_trajectory import to_mdtraj
     from molebm.interop.openmm_system import to_openmm
     from molebm.interop.pyg_data import to_pyg
     from molebm.plausibility import score
     from molebm.plausibility.repair import repair
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "generate", "load_model", "repair", "score", "to_ase", "to_openmm", "to_pyg"]
+__all__ = ["__version__", "generate", "load_model", "repair", "score", "to_ase", "to_mdtraj", "to_openmm", "to_pyg"]
 
 _HOMES = {
     "generate": "molebm.conformers",
@@ -23,6 +24,7 @@ _HOMES = {
     "repair": "molebm.plausibility.repair",
     "score": "molebm.plausibility",
     "to_ase": "molebm.interop.ase_calculator",
+    "to_mdtraj": "molebm.interop.mdtraj_trajectory",
     "to_openmm": "molebm.interop.openmm_system",
     "to_pyg": "molebm.interop.pyg_data",
 }

@@ -43,6 +43,7 @@ Examples:
   molebm generate library.csv -o conformers.sdf.gz --threads 8 --energy-window 6
   molebm generate ligands.sdf -o conformers.sdf --energy mmff94s --force
   molebm generate ligands.sdf -o conformers.sdf --start diffusion --start-model run/model.safetensors
+  molebm generate 'CCO' -o ethanol.sdf --trajectory ethanol.dcd
   molebm generate library.smi.gz -o part-3.sdf.gz --shard 3/10 --resume
 """
 
@@ -94,6 +95,7 @@ Examples:
 )
 @option("--vibrations", is_flag=True, help="Count the free energy of vibration in the Boltzmann weights.")
 @option("--shard", default="1/1", help="Part of the input: 3/10 is every tenth from the third.")
+@option("--trajectory", type=click.Path(path_type=Path), help="Also .dcd .xtc .trr or .h5, and a .pdb beside it.")
 @resume_option
 @option(
     "--compile",
@@ -124,6 +126,7 @@ def generate(
     environment: Environment,
     vibrations: bool,
     shard: str,
+    trajectory: Path | None,
     resume: bool,
     compile_: Compile,
     seed: int,
@@ -145,14 +148,18 @@ def generate(
     declares is kept; what it leaves open is chosen once for all conformers of a molecule. Molecules
     that fail are listed, with the reason and what to do, in a table that ends in .failures.csv beside
     the output. Both appear when the run is complete; one that was interrupted is gone on with by --resume.
+    Of several molecules, each has a trajectory of its own, with a number in its name.
     """
     from molebm.chem.ensemble_text import ensemble_text
     from molebm.cli.request import request_of
     from molebm.cli.resumable_output import check_free, resumable_output
+    from molebm.cli.trajectory_output import check_trajectories, write_as_trajectories
     from molebm.conformers.sharding import parse_shard
 
     make_text = ensemble_text(output)
+    check_trajectories(trajectory, output, force=force or resume)
     if check_free(output, resume=resume, force=force):
+        write_as_trajectories(output, trajectory, force=force or resume)
         tell(f"'{output}' is complete; to make it anew, use --force in place of --resume")
         return 1 if failures_path(output).exists() else 0
     settings = GenerationSettings(
@@ -187,6 +194,7 @@ def generate(
                 tell("What is done is kept: go on with the same command and --resume.")
             raise
         done = files.journal
+    write_as_trajectories(output, trajectory, force=force or resume)
     n_done, n_conformers = done.counts.get("done", 0), done.counts.get("conformers", 0)
     count(molecules=n_done, conformers=n_conformers, failed=done.n_failed)
     tell(f"{n_conformers} conformers of {n_done} molecules in '{output}'", quiet=quiet)
