@@ -1,6 +1,6 @@
 """Toy molecules and energies whose answers are known in closed form or by quadrature."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -16,42 +16,6 @@ from molebm.topology import Topology
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(20240229)
-
-
-@pytest.fixture
-def make_topology() -> Callable[..., Topology]:
-    """Build a topology with the given number of atoms in each molecule, and no terms."""
-
-    def make(
-        *atoms_per_molecule: int,
-        atomic_numbers: Sequence[int] | None = None,
-        bonds: Sequence[tuple[int, int]] = (),
-    ) -> Topology:
-        n_atoms, n_bonds = sum(atoms_per_molecule), len(bonds)
-        none = torch.zeros(0, dtype=torch.int64)
-        counts = torch.tensor(atoms_per_molecule)
-        return Topology(
-            atomic_numbers=torch.tensor(atomic_numbers or [6] * n_atoms),
-            formal_charges=torch.zeros(n_atoms, dtype=torch.int64),
-            atom_features=torch.zeros(0, n_atoms, dtype=torch.int64),
-            molecule=torch.arange(len(counts)).repeat_interleave(counts),
-            bonds=torch.tensor(bonds, dtype=torch.int64).reshape(n_bonds, 2).T,
-            bond_features=torch.zeros(3, n_bonds, dtype=torch.int64),  # single
-            angles=none.view(3, 0),
-            angle_bonds=none.view(2, 0),
-            torsions=none.view(4, 0),
-            torsion_bonds=none.view(3, 0),
-            impropers=none.view(4, 0),
-            pairs=none.view(2, 0),
-            pairs_14=none.bool(),
-            stereo_centres=none.view(4, 0),
-            stereo_signs=none,
-            stereo_bonds=none.view(4, 0),
-            stereo_cis=none.bool(),
-            n_molecules=len(counts),
-        )
-
-    return make
 
 
 @pytest.fixture
