@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from molebm.conformers import generate
     from molebm.family.checkpoint import load_model
+    from molebm.figures import depict, view
     from molebm.interop.ase_calculator import to_ase
     from molebm.interop.mdtraj_trajectory import to_mdtraj
     from molebm.interop.openmm_system import to_openmm
@@ -16,9 +17,22 @@ if TYPE_CHECKING:
     from molebm.plausibility.repair import repair
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "generate", "load_model", "repair", "score", "to_ase", "to_mdtraj", "to_openmm", "to_pyg"]
+__all__ = [
+    "__version__",
+    "depict",
+    "generate",
+    "load_model",
+    "repair",
+    "score",
+    "to_ase",
+    "to_mdtraj",
+    "to_openmm",
+    "to_pyg",
+    "view",
+]
 
 _HOMES = {
+    "depict": "molebm.figures",
     "generate": "molebm.conformers",
     "load_model": "molebm.family.checkpoint",
     "repair": "molebm.plausibility.repair",
@@ -27,6 +41,7 @@ _HOMES = {
     "to_mdtraj": "molebm.interop.mdtraj_trajectory",
     "to_openmm": "molebm.interop.openmm_system",
     "to_pyg": "molebm.interop.pyg_data",
+    "view": "molebm.figures",
 }
 
 

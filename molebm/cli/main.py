@@ -22,6 +22,7 @@ COMMANDS = {  # name: (module:function, what the list of commands says)
     "train": ("molebm.cli.train:train", "Learn an energy from prepared ensembles or features."),
     "energies": ("molebm.cli.energies:energies", "Give molecules the energy of a model of the family."),
     "report": ("molebm.cli.report:report", "Show conformers on a page of HTML."),
+    "plot": ("molebm.cli.plot:plot", "Draw training curves, torsion profiles, energies and maps."),
     "doctor": ("molebm.cli.doctor:doctor", "Say what is installed here, and whether it works."),
     "completion": ("molebm.cli.completion:completion", "Print what completes molebm commands in a shell."),
 }

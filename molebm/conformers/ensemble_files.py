@@ -12,6 +12,8 @@ from rdkit import Chem
 
 from molebm.chem.reading import Record
 from molebm.conformers.outcomes import ENERGY, RELATIVE_ENERGY, WEIGHT, Ensemble
+from molebm.conformers.rmsd import rmsd_matrix
+from molebm.conformers.symmetry import symmetry
 
 MOST_KEPT: Final = 100  # conformers of one molecule whose coordinates are kept
 
@@ -32,10 +34,10 @@ class Shown:
         return len(self.energies)
 
 
-def ensembles_of(records: Iterable[Record]) -> Iterator[Shown | Record]:
+def ensembles_of(records: Iterable[Record], most_kept: int = MOST_KEPT) -> Iterator[Shown | Record]:
     """Join records that follow one another with the same name, atoms and bonds; those without a structure pass at once.
 
-    Memory holds the coordinates of `MOST_KEPT` conformers, and the numbers of one molecule.
+    Memory holds the coordinates of the first `most_kept` conformers, and the numbers of one molecule.
     """
     current: Shown | None = None
     for record in records:
@@ -47,7 +49,7 @@ def ensembles_of(records: Iterable[Record]) -> Iterator[Shown | Record]:
             if current is not None:
                 yield current
             current = Shown(record.index, record.name, mol)
-        _add(current, mol)
+        _add(current, mol, most_kept)
     if current is not None:
         yield current
 
@@ -56,13 +58,21 @@ def shown(ensemble: Ensemble | Chem.Mol, record: int = 0) -> Shown:
     """Take what `molebm.generate` or `generate_ensembles` returns as it would be read from a file."""
     mol = ensemble.mol if isinstance(ensemble, Ensemble) else ensemble
     found = Shown(record, mol.GetProp("_Name") if mol.HasProp("_Name") else "", mol)
-    _add(found, mol)
+    _add(found, mol, MOST_KEPT)
     return found
 
 
-def _add(found: Shown, mol: Chem.Mol) -> None:
+def from_lowest(found: Shown) -> NDArray[np.float64]:
+    """Measure how far each conformer that is kept is from the lowest of them, (C,) Å; without energies, the first."""
+    kept = np.array(found.energies[: len(found.positions)])
+    lowest = 0 if np.isnan(kept).all() else int(np.nanargmin(kept))
+    positions = np.stack(found.positions)
+    return np.asarray(rmsd_matrix(positions[lowest][None], symmetry(found.mol), positions)[0], dtype=np.float64)
+
+
+def _add(found: Shown, mol: Chem.Mol, most_kept: int) -> None:
     for conformer in mol.GetConformers():
-        if len(found.positions) < MOST_KEPT:
+        if len(found.positions) < most_kept:
             found.positions.append(conformer.GetPositions())
         energy = _number(conformer, mol, ENERGY)
         found.energies.append(_number(conformer, mol, RELATIVE_ENERGY) if np.isnan(energy) else energy)

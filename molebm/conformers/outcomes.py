@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from molebm.conformers.weights import boltzmann_weights
+from molebm.figures.views import view
 
 ENERGY: Final = "energy_kcal_mol"
 RELATIVE_ENERGY: Final = "relative_energy_kcal_mol"
@@ -30,6 +31,10 @@ class Ensemble:
     mol: Chem.Mol  # hydrogens explicit; each of C conformers carries the numbers below as properties
     energies: NDArray[np.float64]  # (C,) kcal/mol
     weights: NDArray[np.float64]  # (C,) of Boltzmann, summing to 1
+
+    def view(self, *, animated: bool = False, hydrogens: bool = True, size: tuple[int, int] = (480, 360)) -> Any:
+        """Show the conformers in a notebook; see `molebm.figures.view`."""
+        return view(self.mol, animated=animated, hydrogens=hydrogens, size=size)
 
     def __reduce__(self) -> tuple[Callable[..., Ensemble], tuple[Any, ...]]:
         """Travel between processes with properties and full coordinates, which RDKit leaves out by default."""

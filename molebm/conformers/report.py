@@ -13,10 +13,8 @@ from rdkit import Chem, Geometry
 from rdkit.Chem import rdMolAlign
 
 from molebm.chem.reading import Record
-from molebm.conformers.ensemble_files import MOST_KEPT, Shown, ensembles_of, shown
+from molebm.conformers.ensemble_files import MOST_KEPT, Shown, ensembles_of, from_lowest, shown
 from molebm.conformers.outcomes import Ensemble
-from molebm.conformers.rmsd import rmsd_matrix
-from molebm.conformers.symmetry import symmetry
 from molebm.figures.depiction import data_uri, depiction
 from molebm.figures.energies import plot_energies
 from molebm.figures.page import cell, page
@@ -104,7 +102,7 @@ class EnsembleReport:
         self.n_molecules += 1
         self.n_conformers += found.n_conformers
         if len(self._rows) < self._most_rows:
-            rmsds = _from_lowest(found)
+            rmsds = from_lowest(found)
             row = _row(found, rmsds)
             self._rows.append(row)
             if len(self._drawn) < self._most_drawn:
@@ -142,19 +140,6 @@ def file_report(records: Iterable[Record], source: str = "") -> str:
     for found in ensembles_of(records):
         report.add(found)
     return report.render()
-
-
-def _lowest(found: Shown) -> int:
-    """Find the lowest of the conformers that are kept, or the first where there are no energies."""
-    kept = np.array(found.energies[: len(found.positions)])
-    return 0 if np.isnan(kept).all() else int(np.nanargmin(kept))
-
-
-def _from_lowest(found: Shown) -> NDArray[np.float64]:
-    """Measure how far each conformer that is kept is from the lowest, (C,) Å."""
-    positions = np.stack(found.positions)
-    lowest = positions[_lowest(found)]
-    return np.asarray(rmsd_matrix(lowest[None], symmetry(found.mol), positions)[0], dtype=np.float64)
 
 
 def _row(found: Shown, rmsds: NDArray[np.float64]) -> _Row:

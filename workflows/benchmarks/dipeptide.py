@@ -20,6 +20,8 @@ from rdkit import Chem
 from torch import Tensor
 
 from molebm.chem.graph import topology_from_mol
+from molebm.figures.free_energies import plot_free_energies
+from molebm.figures.free_energies import populations as torus_populations
 from molebm.forcefield.energy import EnergyFn
 from molebm.forcefield.geometry import torsion_angle
 from molebm.forcefield.mechanics import MechanicalEnergy
@@ -93,7 +95,7 @@ def main(
             click.echo(_row(reference, given, ours, mmff))
             rows.append((reference.name, given, ours, mmff))
     if figure:
-        draw(rows, BOLTZMANN * temperature, figure)
+        draw(rows, temperature, figure)
 
 
 def torsions(mol: Chem.Mol) -> Tensor:
@@ -151,9 +153,7 @@ def from_energy(
 
 def populations(angles: Tensor) -> Tensor:
     """Histogram of φ and ψ (2, S) rad over the torus, (BINS, BINS), summing to one."""
-    column = ((angles + math.pi) / (2 * math.pi) * BINS).long().clamp(0, BINS - 1)
-    counts = torch.bincount(column[0] * BINS + column[1], minlength=BINS * BINS).double()
-    return (counts / counts.sum()).view(BINS, BINS)
+    return torch.from_numpy(torus_populations(*angles.rad2deg(), BINS))
 
 
 def jensen_shannon(p: Tensor, q: Tensor) -> float:
@@ -169,7 +169,7 @@ def _row(reference: Reference, given: Surface, ours: Surface, mmff: Surface) -> 
     return f"| {reference.name} | {reference.split} | {' | '.join(cells)} | {positive[0]:.1%} | {positive[1]:.1%} |"
 
 
-def draw(rows: list[tuple[str, Surface, Surface, Surface]], kT: float, path: Path) -> None:
+def draw(rows: list[tuple[str, Surface, Surface, Surface]], temperature: float, path: Path) -> None:
     """Draw the free energies over φ and ψ, a row for each molecule."""
     from matplotlib.figure import Figure
 
@@ -177,17 +177,14 @@ def draw(rows: list[tuple[str, Surface, Surface, Surface]], kT: float, path: Pat
     axes = figure.subplots(len(rows), 3, sharex=True, sharey=True, squeeze=False)
     for line, (name, *surfaces) in zip(axes, rows, strict=True):
         for ax, title, surface in zip(line, ("reference", "learned", "MMFF94"), surfaces, strict=True):
-            free = -kT * surface.populations().clamp(min=1e-12).log()
-            free = (free - free.min()).masked_fill(surface.populations() == 0, math.nan)
-            image = ax.imshow(
-                free.T, origin="lower", extent=(-180, 180, -180, 180), vmin=0, vmax=5, cmap="viridis", aspect="equal"
-            )
-            ax.set(title=f"{name}, {title}", xticks=(-180, 0, 180), yticks=(-180, 0, 180))
+            angles = torch.cat(surface, dim=1).rad2deg()
+            plot_free_energies(*angles, ax, temperature=temperature, bins=BINS, scale=False)
+            ax.set(title=f"{name}, {title}", xlabel="", ylabel="")
             ax.title.set_fontsize(9)
         line[0].set_ylabel("ψ / °")
     for ax in axes[-1]:
         ax.set_xlabel("φ / °")
-    figure.colorbar(image, ax=axes, label="free energy / kcal/mol", shrink=0.8)
+    figure.colorbar(axes[0, 0].images[0], ax=axes, label="free energy / kcal/mol", shrink=0.8)
     figure.savefig(path, dpi=110)
 
 
