@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import FAILURE_COLUMNS, failure_row, failures_path
 from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import check_output, device_option, force_option, quiet_option, resolve_device
 from molebm.cli.progress import progress
@@ -64,7 +64,7 @@ def energies(source: str, output: Path, model: Path, device: str, force: bool, q
                 if not n_failed:
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(found.name, found.source, found.status)
-                write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                write_failure(failure_row(found.record, reported))
                 tell_failure(reported.name, reported.input, reported.reason, reported.cure)
                 n_failed += 1
             else:

@@ -51,10 +51,11 @@ def featurise(
             n_done += shard.n_molecules
             advance(shard.n_molecules + len(shard.failed))
     if failed:
-        with csv_writer(output / "failures.csv", FAILURE_COLUMNS, force=True) as write:
+        columns = FAILURE_COLUMNS[1:]  # the shards do not keep which record it was
+        with csv_writer(output / "failures.csv", columns, force=True) as write:
             for entry in failed:
                 told = failure(entry.name, entry.source, entry.reason)
-                write({column: getattr(told, column) for column in FAILURE_COLUMNS})
+                write({column: getattr(told, column) for column in columns})
                 tell_failure(told.name, told.input, told.reason, told.cure)
     count(molecules=n_done, failed=len(failed))
     tell(f"{n_done} of {n_done + len(failed)} molecules featurised in '{output}'")

@@ -65,14 +65,15 @@ def merge(
     from molebm.chem.reading import count_molecules
     from molebm.chem.writing import replacing
     from molebm.cli.books import Books
-    from molebm.cli.merged_table import PARQUET, check_parquet, columns, write_parquet
+    from molebm.cli.merged_table import columns
     from molebm.cli.merging import check_shards, merged, request_of, score_columns_of
+    from molebm.cli.parquet import check_parquet, is_in_parquet, write_parquet
     from molebm.cli.resumable_output import check_free, csv_text, hidden, resumable_output
 
     check_shards(shards, n_shards, scored=scored)
     if report and not (scored and table):
         raise RequestError("--report shows scores; give --scores and --table too")
-    is_parquet = table is not None and table.suffix.lower() in PARQUET
+    is_parquet = table is not None and is_in_parquet(table)
     if is_parquet:
         check_parquet()
     complete = check_free(output, resume=resume, force=force)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import FAILURE_COLUMNS, failure_row, failures_path
 from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import (
     check_output,
@@ -35,16 +35,17 @@ Examples:
   molebm score poses.sdf -o scores.csv --report report.html --atoms atoms.csv
   molebm score generated.sdf -o scores.csv --source generated --fdr 0.05
   molebm score ligand.pdb -o scores.csv --template 'C[C@H](N)C(=O)O'
-  molebm score run.xtc -o scores.csv --topology system.pdb --select 'resname LIG' --template 'CCO'
+  molebm score run.xtc -o scores.csv --topology system.pdb --select 'resname LIG' --template 'CCO' --plot scores.png
 """
 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("input", metavar="IN")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Table of scores, .csv or .tsv.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Table: .csv .tsv .parquet.")
 @click.option("--atoms", type=click.Path(path_type=Path), help="Also a table of the score of each atom.")
 @click.option("--terms", type=click.Path(path_type=Path), help="Also a table of the terms that are not as expected.")
 @click.option("--report", type=click.Path(path_type=Path), help="Also a page of HTML that needs no network.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Also the scores in their order: .png .svg .pdf.")
 @click.option(
     "--source",
     default=None,
@@ -73,6 +74,7 @@ def score(
     atoms: Path | None,
     terms: Path | None,
     report: Path | None,
+    plot: Path | None,
     source: str | None,
     calibration: Path | None,
     alpha: float,
@@ -116,7 +118,9 @@ def score(
 
     from molebm.chem.reading import read_molecules
     from molebm.chem.writing import csv_writer, replacing
+    from molebm.cli.parquet import check_parquet, is_in_parquet, table_writer
     from molebm.cli.score_output import ATOM_COLUMNS, TERM_COLUMNS, atom_rows, flag_again, term_rows, unflagged
+    from molebm.cli.score_plot import ScorePlot, check_plot
     from molebm.conformers.outcomes import failure
     from molebm.parametrise import named_energy
     from molebm.plausibility.calibration import load_calibration
@@ -126,11 +130,15 @@ def score(
     from molebm.plausibility.scoring import ScoringSettings, score_records
 
     failures = failures_path(output)
-    outputs = [path for path in (output, failures, atoms, terms, report) if path is not None]
+    outputs = [path for path in (output, failures, atoms, terms, report, plot) if path is not None]
     for path in outputs:
         if outputs.count(path) > 1:
             raise RequestError(f"'{path}' is named for two outputs; name another file for one of them")
         check_output(path, force=force)
+        if is_in_parquet(path):
+            check_parquet()
+    if plot is not None:
+        check_plot(plot)
     if fdr is not None and not 0 < fdr < 1:
         raise RequestError(f"the rate of false discoveries is {fdr}; it must be above 0 and below 1")
     settings = ScoringSettings(
@@ -151,13 +159,14 @@ def score(
     n_scored = n_failed = n_flagged = 0
     with ExitStack() as stack:
         table = unflagged(output) if fdr is not None else output
-        write_row = stack.enter_context(csv_writer(table, COLUMNS, force=force or fdr is not None))
-        write_atom = stack.enter_context(csv_writer(atoms, ATOM_COLUMNS, force=force)) if atoms else None
-        write_term = stack.enter_context(csv_writer(terms, TERM_COLUMNS, force=force)) if terms else None
+        write_row = stack.enter_context(table_writer(table, COLUMNS, force=force or fdr is not None))
+        write_atom = stack.enter_context(table_writer(atoms, ATOM_COLUMNS, force=force)) if atoms else None
+        write_term = stack.enter_context(table_writer(terms, TERM_COLUMNS, force=force)) if terms else None
         facts = {"energy": energy, "plausible structures": settings.source}
         if fdr is not None:
             facts["flagged in the table"] = f"by a rate of false discoveries of {fdr:g}"
         page = ReportCollector(input, alpha=alpha, facts=facts) if report else None
+        trace = ScorePlot(alpha=alpha, stride=stride if topology else None) if plot else None
         advance = stack.enter_context(progress("scoring", unit="structure", quiet=quiet))
         for found in scores:
             write_row(found.row())
@@ -169,11 +178,13 @@ def score(
                     write_term(row)
             if page is not None:
                 page.add(found)
+            if trace is not None:
+                trace.add(found)
             if found.score is None:
                 if not n_failed:
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(found.name, found.source, found.status)
-                write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                write_failure(failure_row(found.record, reported))
                 tell_failure(reported.name, reported.input, reported.reason, reported.cure)
                 n_failed += 1
             else:
@@ -185,6 +196,8 @@ def score(
     if page is not None and report is not None:
         with replacing(report, force=force) as file:
             file.write(page.render())
+    if trace is not None and plot is not None:
+        trace.write(plot)
     if not n_failed:
         failures.unlink(missing_ok=True)  # of an earlier run
     count(scored=n_scored, flagged=n_flagged, failed=n_failed)

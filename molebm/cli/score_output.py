@@ -37,19 +37,21 @@ def term_rows(found: Score) -> Iterator[Row]:
 
 def unflagged(output: Path) -> Path:
     """Name the table that waits beside the output until all p-values are known."""
-    return output.with_name(f".unflagged-{output.name}")
+    from molebm.cli.parquet import is_in_parquet
+
+    return output.with_name(f".unflagged-{output.name}{'.csv' if is_in_parquet(output) else ''}")
 
 
 def flag_again(table: Path, output: Path, rate: float, *, force: bool) -> int:
     """Write the table again with the flags that hold over all its rows, remove the first, and count the flags."""
-    from molebm.chem.writing import csv_writer
+    from molebm.cli.parquet import table_writer
     from molebm.plausibility.discoveries import discoveries
 
     try:
         with score_rows(table) as rows:
             found = discoveries([float(row["p_value"] or "nan") for row in rows], rate)
         n_flagged = 0
-        with score_rows(table) as rows, csv_writer(output, tuple(rows.fieldnames or ()), force=force) as write:
+        with score_rows(table) as rows, table_writer(output, tuple(rows.fieldnames or ()), force=force) as write:
             for row, discovered in zip(rows, found, strict=True):
                 if row["flagged"]:
                     faulty = any(float(row[f"{channel}_score"] or 0) > 0 for channel in ("stereo", "graph"))

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from rdkit import Chem
 from scipy.stats import false_discovery_control
 
+from molebm.chem.writing import text_of
 from molebm.cli.main import cli
 from molebm.plausibility import load_calibration
 from molebm.plausibility.scores import COLUMNS
@@ -260,3 +261,35 @@ def test_same_input_gives_the_same_bytes(mixed: Path, tmp_path: Path):
         run(mixed, "-o", tmp_path / f"{name}.csv", "--report", tmp_path / f"{name}.html", "--seed", 5)
     for kind in ("csv", "html"):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+@pytest.mark.parametrize("options", [(), ("--fdr", 0.5)])
+def test_tables_in_parquet_say_what_those_in_csv_do(mixed: Path, tmp_path: Path, options: tuple):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
+    for kind in ("csv", "parquet"):
+        (tmp_path / kind).mkdir()
+        files = ("-o", tmp_path / kind / f"scores.{kind}", "--atoms", tmp_path / kind / f"atoms.{kind}")
+        assert run(mixed, "--no-strain", *files, *options).exit_code == 1
+    for name in ("scores", "atoms"):
+        theirs = pd.read_csv(tmp_path / "csv" / f"{name}.csv", dtype=str, keep_default_na=False)
+        ours = parquet.read_table(tmp_path / "parquet" / f"{name}.parquet")
+        assert ours.column_names == list(theirs.columns)
+        for column in theirs.columns:
+            assert [text_of(value) for value in ours[column].to_pylist()] == theirs[column].tolist()
+    scores = pd.read_parquet(tmp_path / "parquet" / "scores.parquet")
+    assert scores.record.dtype == "int64"
+    assert scores.flagged[scores.status == "ok"].map(type).eq(bool).all()
+    assert not list(tmp_path.rglob(".*"))
+    assert run(mixed, "-o", tmp_path / "parquet" / "scores.parquet").exit_code == 2
+
+
+def test_scores_are_plotted_in_their_order(mixed: Path, tmp_path: Path):
+    plot = tmp_path / "scores.svg"
+    assert run(mixed, "--no-strain", "-o", tmp_path / "scores.csv", "--plot", plot).exit_code == 1  # some have none
+    text = plot.read_text()
+    for label in ("record", "score", "geometry", "torsions"):
+        assert f">{label}<" in text
+    assert not list(tmp_path.glob(".*"))
+    wrong = run(mixed, "-o", tmp_path / "other.csv", "--plot", tmp_path / "scores.gif")
+    assert wrong.exit_code == 2
+    assert ".png" in wrong.stderr
