@@ -13,7 +13,7 @@ setup(
     ext_modules=[
         Extension(
             "molebm.forcefield._native",
-            sources=["native/native.c"],
+            sources=["native/native.c", "native/alone.c"],
             depends=sorted(glob("native/*.h")),
             extra_compile_args=["/O2"] if sys.platform == "win32" else FLAGS,
             py_limited_api=True,

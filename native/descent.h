@@ -5,18 +5,18 @@
 
 #include "lanes.h"
 
-static const float SUFFICIENT_DECREASE = 1e-4f; /* of what the slope promises; Nocedal and Wright, section 3.1 */
-static const float FIRST_SCALE = 1e-3f;         /* the inverse of a bond's curvature, until there is a measured one */
-static const float SHORTEST_STEP = 1e-5f;       /* fraction of the quasi-Newton step at which a conformer is given up */
-static const float LONGEST_STEP = 64;           /* of the same, where the energy curves down and the scale is too small */
-static const float ROUNDING = 32 * 1.1920929e-7f; /* of the energy, and of 1 kcal/mol per atom, that is not a rise */
+static const Real SUFFICIENT_DECREASE = 1e-4f; /* of what the slope promises; Nocedal and Wright, section 3.1 */
+static const Real FIRST_SCALE = 1e-3f;         /* the inverse of a bond's curvature, until there is a measured one */
+static const Real SHORTEST_STEP = 1e-5f;       /* fraction of the quasi-Newton step at which a conformer is given up */
+static const Real LONGEST_STEP = 64;           /* of the same, where the energy curves down and the scale is too small */
+static const Real ROUNDING = 32 * 1.1920929e-7f; /* of the energy, and of 1 kcal/mol per atom, that is not a rise */
 
 #define MOST_HISTORY 32
 
 enum { DONE, NO_MEMORY, OUT_OF_TIME };
 
 /* Energies and gradients of a block: positions (atoms, dims, LANES) of a molecule, gradient filled. */
-typedef void (*Evaluate)(const void *system, int64_t molecule, const float *x, float *gradient, double *energy);
+typedef void (*Evaluate)(const void *system, int64_t molecule, const Real *x, Real *gradient, double *energy);
 
 typedef struct {
     float force_tolerance, max_displacement;
@@ -26,8 +26,8 @@ typedef struct {
 } DescentSettings;
 
 typedef struct {
-    float *positions;         /* (dims, N, C), replaced */
-    float *energy, *max_force; /* (G, C) */
+    Real *positions;         /* (dims, N, C), replaced */
+    Real *energy, *max_force; /* (G, C) */
     int64_t *steps;           /* (G, C) evaluations after the first */
 } Descended;
 
@@ -37,23 +37,23 @@ typedef struct {
     int dims;
 } Extent;
 
-INLINE void largest_force(const float *gradient, int64_t atoms, int dims, float *largest, float *total) {
+INLINE void largest_force(const Real *gradient, int64_t atoms, int dims, Real *largest, Real *total) {
     for (int l = 0; l < LANES; l++) largest[l] = total[l] = 0;
     for (int64_t atom = 0; atom < atoms; atom++) {
-        const float *row = gradient + atom * dims * LANES;
+        const Real *row = gradient + atom * dims * LANES;
         EACH_LANE
         for (int l = 0; l < LANES; l++) {
-            float square = 0;
+            Real square = 0;
             for (int axis = 0; axis < dims; axis++) square += row[axis * LANES + l] * row[axis * LANES + l];
             largest[l] = square > largest[l] ? square : largest[l];
             total[l] += square; /* shows what is no number, which the comparison does not */
         }
     }
-    for (int l = 0; l < LANES; l++) largest[l] = sqrtf(largest[l]);
+    for (int l = 0; l < LANES; l++) largest[l] = sqrt(largest[l]);
 }
 
-INLINE void lane_dot(const float *a, const float *b, int64_t rows, float *result) {
-    float sum[LANES] = {0};
+INLINE void lane_dot(const Real *a, const Real *b, int64_t rows, Real *result) {
+    Real sum[LANES] = {0};
     for (int64_t r = 0; r < rows; r++)
         EACH_LANE
         for (int l = 0; l < LANES; l++) sum[l] += a[r * LANES + l] * b[r * LANES + l];
@@ -61,8 +61,8 @@ INLINE void lane_dot(const float *a, const float *b, int64_t rows, float *result
 }
 
 /* Add a multiple, another in each lane. */
-INLINE void lane_add(float *a, const float *b, const float *factor, int64_t rows) {
-    float f[LANES];
+INLINE void lane_add(Real *a, const Real *b, const Real *factor, int64_t rows) {
+    Real f[LANES];
     for (int l = 0; l < LANES; l++) f[l] = factor[l];
     for (int64_t r = 0; r < rows; r++)
         EACH_LANE
@@ -70,16 +70,16 @@ INLINE void lane_add(float *a, const float *b, const float *factor, int64_t rows
 }
 
 /* Add springs that draw atoms back to where they were. An infinite one has no energy: its atom feels no force. */
-INLINE void add_tethers(const float *tether, const float *anchor, const float *x, int64_t atoms, int dims,
-                        float *gradient, double *energy) {
-    float drawn[LANES] = {0};
+INLINE void add_tethers(const float *tether, const Real *anchor, const Real *x, int64_t atoms, int dims,
+                        Real *gradient, double *energy) {
+    Real drawn[LANES] = {0};
     for (int64_t atom = 0; atom < atoms; atom++) {
         int held = isinf(tether[atom]);
-        float k = held ? 0 : tether[atom];
+        Real k = held ? 0 : tether[atom];
         for (int64_t r = atom * dims * LANES; r < (atom + 1) * dims * LANES; r += LANES)
             EACH_LANE
             for (int l = 0; l < LANES; l++) {
-                float away = x[r + l] - anchor[r + l];
+                Real away = x[r + l] - anchor[r + l];
                 drawn[l] += 0.5f * k * away * away;
                 gradient[r + l] = held ? 0 : gradient[r + l] + k * away;
             }
@@ -88,9 +88,9 @@ INLINE void add_tethers(const float *tether, const float *anchor, const float *x
 }
 
 /* Multiply the forces by the inverse Hessian that the pairs describe: the two-loop recursion. */
-INLINE void quasi_newton(const float *gradient, const float *steps, const float *changes, const float *weights,
-                         int64_t history, int64_t newest, const float *scale, int64_t rows, float *direction) {
-    float kept[MOST_HISTORY][LANES], along[LANES], factor[LANES];
+INLINE void quasi_newton(const Real *gradient, const Real *steps, const Real *changes, const Real *weights,
+                         int64_t history, int64_t newest, const Real *scale, int64_t rows, Real *direction) {
+    Real kept[MOST_HISTORY][LANES], along[LANES], factor[LANES];
     for (int64_t n = 0; n < rows * LANES; n++) direction[n] = -gradient[n];
     for (int64_t k = 0; k < history; k++) {
         int64_t slot = (newest - k + history) % history;
@@ -112,25 +112,25 @@ INLINE void quasi_newton(const float *gradient, const float *steps, const float 
     }
 }
 
-static size_t descent_floats(int64_t atoms, int dims, int64_t history) {
+static size_t descent_reals(int64_t atoms, int dims, int64_t history) {
     return (size_t)LANES * (size_t)((6 + 2 * history) * atoms * dims + history);
 }
 
 /* Minimise the C conformers of one molecule. */
 INLINE int descend(Evaluate evaluate, const void *system, Extent e, const DescentSettings *s, const Descended *out,
-                   float *work, double deadline) {
+                   Real *work, double deadline) {
     int64_t rows = e.atoms * e.dims, history = s->history, next = 0;
-    float *x = work, *gradient = x + rows * LANES, *trial = gradient + rows * LANES;
-    float *new_gradient = trial + rows * LANES, *direction = new_gradient + rows * LANES;
-    float *anchor = direction + rows * LANES;
-    float *steps = anchor + rows * LANES, *changes = steps + history * rows * LANES;
-    float *weights = changes + history * rows * LANES;
+    Real *x = work, *gradient = x + rows * LANES, *trial = gradient + rows * LANES;
+    Real *new_gradient = trial + rows * LANES, *direction = new_gradient + rows * LANES;
+    Real *anchor = direction + rows * LANES;
+    Real *steps = anchor + rows * LANES, *changes = steps + history * rows * LANES;
+    Real *weights = changes + history * rows * LANES;
     int64_t job[LANES], taken[LANES], column[LANES] = {0};
-    float fraction[LANES], scale[LANES], max_force[LANES] = {0};
+    Real fraction[LANES], scale[LANES], max_force[LANES] = {0};
     double energy[LANES] = {0};
     int fresh[LANES];
     if (e.C == 0) return DONE;
-    memset(work, 0, sizeof(float) * descent_floats(e.atoms, e.dims, history));
+    memset(work, 0, sizeof(Real) * descent_reals(e.atoms, e.dims, history));
     gather(out->positions, e.n_atoms, e.C, e.first, e.atoms, e.dims, column, x); /* idle lanes repeat the first */
     for (int l = 0; l < LANES; l++) job[l] = -1, fraction[l] = 1, scale[l] = FIRST_SCALE, fresh[l] = 0, taken[l] = 0;
 
@@ -161,13 +161,13 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
         if (n % 16 == 0 && seconds_now() > deadline) return OUT_OF_TIME;
 
         int64_t slot = n % history;
-        float length[LANES], promised[LANES], longest[LANES], total[LANES];
+        Real length[LANES], promised[LANES], longest[LANES], total[LANES];
         quasi_newton(gradient, steps, changes, weights, history, (n + history - 1) % history, scale, rows, direction);
         largest_force(direction, e.atoms, e.dims, longest, total);
         lane_dot(gradient, direction, rows, promised);
         for (int l = 0; l < LANES; l++) {
-            float most = s->max_displacement / (longest[l] > TINY ? longest[l] : TINY);
-            float wanted = fraction[l] * (most < 1 ? most : 1);
+            Real most = s->max_displacement / (longest[l] > TINY ? longest[l] : TINY);
+            Real wanted = fraction[l] * (most < 1 ? most : 1);
             length[l] = wanted < most ? wanted : most;
             if (job[l] < 0 || fresh[l]) length[l] = 0;
             promised[l] *= -length[l]; /* kcal/mol, by the slope */
@@ -180,21 +180,21 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
         evaluate(system, e.molecule, trial, new_gradient, found);
         if (s->tether) add_tethers(s->tether + e.first, anchor, trial, e.atoms, e.dims, new_gradient, found);
 
-        float forces[LANES], accepted[LANES];
+        Real forces[LANES], accepted[LANES];
         largest_force(new_gradient, e.atoms, e.dims, forces, total);
         for (int l = 0; l < LANES; l++) {
             int sound = isfinite(found[l]) && isfinite(total[l]);
             double allowed = energy[l] - SUFFICIENT_DECREASE * promised[l] + ROUNDING * (fabs(energy[l]) + e.atoms);
             accepted[l] = job[l] >= 0 && sound && (fresh[l] || found[l] <= allowed);
         }
-        float curvature[LANES] = {0}, squared[LANES] = {0};
-        float *step = steps + slot * rows * LANES, *change = changes + slot * rows * LANES;
+        Real curvature[LANES] = {0}, squared[LANES] = {0};
+        Real *step = steps + slot * rows * LANES, *change = changes + slot * rows * LANES;
         for (int64_t r = 0; r < rows * LANES; r += LANES)
             EACH_LANE
             for (int l = 0; l < LANES; l++) {
                 int yes = accepted[l] > 0;
-                float moved = yes ? length[l] * direction[r + l] : 0;
-                float turned = yes ? new_gradient[r + l] - gradient[r + l] : 0;
+                Real moved = yes ? length[l] * direction[r + l] : 0;
+                Real turned = yes ? new_gradient[r + l] - gradient[r + l] : 0;
                 step[r + l] = moved;
                 change[r + l] = turned;
                 curvature[l] += moved * turned;
@@ -211,19 +211,19 @@ INLINE int descend(Evaluate evaluate, const void *system, Extent e, const Descen
                 energy[l] = found[l];
                 max_force[l] = forces[l];
                 if (!fresh[l]) {
-                    float longer = 2 * fraction[l];
+                    Real longer = 2 * fraction[l];
                     fraction[l] = useful ? 1 : longer < LONGEST_STEP ? longer : LONGEST_STEP;
                     if (useful) scale[l] = curvature[l] / squared[l];
                 }
             } else {
                 double rise = found[l] - energy[l] + promised[l]; /* above the tangent, on which a parabola is laid */
                 double shorter = promised[l] / (2 * rise);
-                fraction[l] *= shorter > 0.5 ? 0.5f : shorter > 0.1 ? (float)shorter : 0.1f;
+                fraction[l] *= shorter > 0.5 ? 0.5f : shorter > 0.1 ? (Real)shorter : 0.1f;
                 if (fresh[l]) energy[l] = found[l], max_force[l] = forces[l];
             }
             if (job[l] < 0 || !(given_up || max_force[l] <= s->force_tolerance || taken[l] >= s->max_steps)) continue;
             int64_t place = e.molecule * e.C + job[l];
-            out->energy[place] = (float)energy[l];
+            out->energy[place] = (Real)energy[l];
             out->max_force[place] = given_up && fresh[l] ? NAN : max_force[l];
             out->steps[place] = taken[l];
             for (int64_t r = 0; r < rows; r++) {

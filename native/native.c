@@ -2,12 +2,13 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
+#include "conformers.h"
 #include "dynamics.h"
+#include "processors.h"
 #include "restraints.h"
 #include "rotors.h"
-#include "terms.h"
 
-#define VERSION 4 /* of what native.py calls; it refuses another */
+#define VERSION 5 /* of what native.py calls; it refuses another */
 
 typedef struct {
     const Topology *topology;
@@ -90,46 +91,14 @@ INLINE void evaluate(const Topology *t, const Parameters *p, const float *x, int
         return follow(mechanics_##suffix, system, d, e, seed, positions, work, deadline);                           \
     }
 
-OPERATIONS(anywhere, )
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define WIDER 1
-#define AVX512 "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"
-#if defined(__clang__)
-#define WIDE AVX512
-#else
-#define WIDE AVX512 ",prefer-vector-width=512"
-#endif
-OPERATIONS(avx2, __attribute__((target("avx2,fma"))))
-OPERATIONS(avx512, __attribute__((target(WIDE))))
-#endif
-
-static int width_supported(void) {
-#ifdef WIDER
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512bw"))
-        return 512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 256;
-#endif
-    return 0;
-}
-
-#ifdef WIDER
-#define WIDEST(operation)                         \
-    (width_supported() == 512   ? operation##_avx512 \
-     : width_supported() == 256 ? operation##_avx2   \
-                                : operation##_anywhere)
-#else
-#define WIDEST(operation) operation##_anywhere
-#endif
+FOR_EACH_PROCESSOR(OPERATIONS)
 
 /* Energies (G, C); with `forces` (3, N, C) also -dE/dx times `weight` (G, C) or one; with `out` also the
  * gradients of the weighted sum of energies, added to what `out` holds. */
 EXPORT int molebm_evaluate(const Topology *t, const Parameters *p, const float *x, int64_t C, const float *weight,
                            float *energy, float *forces, Parameters *out) {
     void *memory;
-    float *work = aligned_floats(2 * (size_t)t->largest * ROW, &memory);
+    float *work = aligned_reals(2 * (size_t)t->largest * ROW, &memory);
     if (!work) return NO_MEMORY;
     WIDEST(evaluate)(t, p, x, C, weight, work, energy, forces, out);
     free(memory);
@@ -140,7 +109,7 @@ EXPORT int molebm_evaluate(const Topology *t, const Parameters *p, const float *
 EXPORT int molebm_minimise(const Topology *t, const Parameters *p, int64_t C, const DescentSettings *settings,
                            const Descended *out) {
     void *memory;
-    float *work = aligned_floats(descent_floats(t->largest, 3, settings->history), &memory);
+    float *work = aligned_reals(descent_reals(t->largest, 3, settings->history), &memory);
     if (!work) return NO_MEMORY;
     Mechanics system = {t, p};
     double deadline = seconds_now() + settings->seconds;
@@ -156,7 +125,7 @@ EXPORT int molebm_minimise(const Topology *t, const Parameters *p, int64_t C, co
 /* Minimise coordinates (4, N, C) in the restraints. */
 EXPORT int molebm_embed(const Restraints *t, int64_t C, const DescentSettings *settings, const Descended *out) {
     void *memory;
-    float *work = aligned_floats(descent_floats(t->largest, DIMENSIONS, settings->history), &memory);
+    float *work = aligned_reals(descent_reals(t->largest, DIMENSIONS, settings->history), &memory);
     if (!work) return NO_MEMORY;
     double deadline = seconds_now() + settings->seconds;
     int status = DONE;
@@ -173,7 +142,7 @@ EXPORT int molebm_turn_bonds(const Topology *t, const Parameters *p, const Rotor
                              int64_t n_steps, const uint64_t *seeds, float *positions, int64_t *accepted,
                              double seconds) {
     void *memory;
-    float *work = aligned_floats(rotor_floats(t->largest), &memory);
+    float *work = aligned_reals(rotor_floats(t->largest), &memory);
     if (!work) return NO_MEMORY;
     Mechanics system = {t, p};
     double deadline = seconds_now() + seconds;
@@ -190,7 +159,7 @@ EXPORT int molebm_turn_bonds(const Topology *t, const Parameters *p, const Rotor
 EXPORT int molebm_follow(const Topology *t, const Parameters *p, int64_t C, const Dynamics *d, const uint64_t *seeds,
                          float *positions) {
     void *memory;
-    float *work = aligned_floats(dynamics_floats(t->largest), &memory);
+    float *work = aligned_reals(dynamics_floats(t->largest), &memory);
     if (!work) return NO_MEMORY;
     Mechanics system = {t, p};
     double deadline = seconds_now() + d->seconds;

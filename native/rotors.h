@@ -3,8 +3,8 @@
 #ifndef MOLEBM_ROTORS_H
 #define MOLEBM_ROTORS_H
 
+#include "conformers.h"
 #include "random.h"
-#include "terms.h"
 
 typedef struct {
     int64_t n_rotors;

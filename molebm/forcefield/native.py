@@ -25,7 +25,7 @@ from molebm.forcefield.parameters import COLUMNS, Parameters
 from molebm.topology import Topology
 
 HARMONICS: Final = 6
-_VERSION: Final = 4  # of the structures and calls below, as in native.c
+_VERSION: Final = 5  # of the structures and calls below, as in native.c
 _KINDS: Final = ("bonds", "angles", "torsions", "impropers", "pairs")
 _ROWS: Final = {"stretch_bend_k": 2, "torsion_v": HARMONICS}
 _READ: Final = (  # the parameters that the C code reads, in its order; and then the derived pair_charge
@@ -95,6 +95,7 @@ def _load() -> ctypes.CDLL | None:
     loaded.molebm_evaluate.argtypes = [pointer, pointer, pointer, count, pointer, pointer, pointer, pointer]
     loaded.molebm_localise.argtypes = [pointer, pointer, count, pointer, count, count, pointer, pointer]
     loaded.molebm_minimise.argtypes = [pointer, pointer, count, pointer, pointer]
+    loaded.molebm_minimise_alone.argtypes = [pointer, pointer, count, pointer, pointer]
     loaded.molebm_embed.argtypes = [pointer, count, pointer, pointer]
     loaded.molebm_turn_bonds.argtypes = [
         *(pointer, pointer, pointer, count, pointer, count, pointer, pointer, pointer, seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import torch
@@ -85,16 +85,31 @@ class Rotors(NamedTuple):
 
 
 def minimise(terms: NativeTerms, positions: Tensor, settings: DescentSettings) -> Descent:
-    """Minimise conformers (3, N, C) Å in the energy.
+    """Minimise conformers (3, N, C) Å in the energy, those of a molecule side by side.
 
     Raises
     ------
     TimeLimitError
         If it takes longer than `settings.seconds`.
     """
+    return _descend(library().molebm_minimise, terms, positions.float(), settings)
+
+
+def minimise_alone(terms: NativeTerms, positions: Tensor, settings: DescentSettings) -> Descent:
+    """Do what `minimise` does one conformer after another, in double precision.
+
+    It is faster where a molecule has few conformers, and where it ends depends less on how the input was rounded,
+    turned and ordered.
+    """
+    return _descend(library().molebm_minimise_alone, terms, positions.double(), settings)
+
+
+def _descend(
+    operation: Callable[..., int], terms: NativeTerms, positions: Tensor, settings: DescentSettings
+) -> Descent:
     result, out = prepared(positions, terms.structure.n_molecules)
     check(
-        library().molebm_minimise(
+        operation(
             ctypes.byref(terms.structure),
             ctypes.byref(as_columns(terms.columns)),
             positions.shape[2],
@@ -199,9 +214,9 @@ def prepared(positions: Tensor, n_molecules: int) -> tuple[Descent, ctypes.Struc
     """Make room for the result of a descent, where the C code also reads where to begin."""
     shape = (n_molecules, positions.shape[2])
     result = Descent(
-        positions.float().clone(memory_format=torch.contiguous_format),
-        torch.empty(shape),
-        torch.empty(shape),
+        positions.clone(memory_format=torch.contiguous_format),
+        positions.new_empty(shape),
+        positions.new_empty(shape),
         torch.zeros(shape, dtype=torch.int64),
     )
     return result, _Descended(*(value.data_ptr() for value in result))

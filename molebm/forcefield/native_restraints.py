@@ -85,7 +85,7 @@ def restrain(restraints: NativeRestraints, positions: Tensor, fourth_k: float, s
         fourth_k=fourth_k,
         **{name: value.data_ptr() for name, value in restraints._asdict().items()},
     )
-    result, out = prepared(positions, structure.n_molecules)
+    result, out = prepared(positions.float(), structure.n_molecules)
     done = library().molebm_embed(
         ctypes.byref(structure), positions.shape[2], ctypes.byref(as_settings(settings)), ctypes.byref(out)
     )

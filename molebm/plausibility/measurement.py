@@ -75,9 +75,8 @@ def measure(batch: Batch, *, with_strain: bool, seed: int = 0) -> Measurement:
 def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> Tensor:
     """Energy above the lowest minimum that a short torsion search from each structure finds, (G, C) kcal/mol."""
     shape = (topology.n_molecules, settled.shape[2])
-    start = settled.float()
-    relaxed = engine.relax(start, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS)
-    lowest = relaxed.energy
+    relaxed = engine.relax_alone(settled, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS)
+    lowest = relaxed.energy.float()
     if engine.n_rotors:
         first, last, steps = TRIAL_KT
         schedule = torch.linspace(first, last, steps, device=settled.device)
@@ -90,13 +89,13 @@ def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> T
         ends = engine.relax(trials, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS // 2)
         found = ends.energy.unflatten(1, (shape[1], N_TRIALS)).nan_to_num(nan=torch.inf).amin(2)
         lowest = torch.minimum(lowest.nan_to_num(nan=torch.inf), found)
-    return (engine.energy(start) - lowest).double().nan_to_num(nan=1e6, posinf=1e6).clamp(min=0)
+    return (engine.energy(settled) - lowest).double().nan_to_num(nan=1e6, posinf=1e6).clamp(min=0)
 
 
 def _relaxed(engine: Engine, positions: Tensor, steps: int, tether: Tensor) -> Tensor:
     """Relax, and leave exactly where it was what is held."""
-    found = engine.relax(
-        positions.float(), force_tolerance=FORCE_TOLERANCE, max_steps=steps, tether=tether.float()
+    found = engine.relax_alone(
+        positions, force_tolerance=FORCE_TOLERANCE, max_steps=steps, tether=tether.float()
     ).positions
     return torch.where(tether.isinf()[:, None], positions, found.to(positions))
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 import torch
 from torch import Generator, Tensor
 
-from molebm.errors import TimeLimitError
 from molebm.forcefield import native, native_loops, native_restraints
-from molebm.forcefield.energy import EnergyFn, EnergyForces, energy_and_forces
+from molebm.forcefield.energy import EnergyFn
 from molebm.forcefield.flat_bonds import flat_bonds
 from molebm.forcefield.mechanics import Backend, MechanicalEnergy
 from molebm.forcefield.native_loops import DescentSettings
@@ -26,6 +24,7 @@ from molebm.samplers.minimise import minimise
 from molebm.samplers.native_rotors import native_rotors
 from molebm.samplers.rotors import find_rotors
 from molebm.samplers.run import anneal
+from molebm.samplers.timed_energy import TimedEnergy
 from molebm.samplers.torsion_rotation import torsion_rotation
 from molebm.topology import Topology
 
@@ -76,6 +75,14 @@ class Engine(Protocol):
         """Go downhill, with springs of `tether` (N,) kcal/mol/Å² from each atom to where it began, infinite to hold it.
 
         The energy is with that of the springs.
+        """
+
+    def relax_alone(
+        self, positions: Tensor, *, force_tolerance: float, max_steps: int, tether: Tensor | None = None
+    ) -> Relaxed:
+        """Do what `relax` does where each molecule has one conformer or few, float64 on a CPU.
+
+        There, it does not matter to a conformer which others come with it.
         """
 
 
@@ -141,6 +148,13 @@ class NativeEngine:
     ) -> Relaxed:
         settings = DescentSettings(force_tolerance, max_steps, history=HISTORY, seconds=self._seconds(), tether=tether)
         found = native_loops.minimise(self._terms, positions, settings)
+        return Relaxed(found.positions, found.energy)
+
+    def relax_alone(
+        self, positions: Tensor, *, force_tolerance: float, max_steps: int, tether: Tensor | None = None
+    ) -> Relaxed:
+        settings = DescentSettings(force_tolerance, max_steps, history=HISTORY, seconds=self._seconds(), tether=tether)
+        found = native_loops.minimise_alone(self._terms, positions, settings)
         return Relaxed(found.positions, found.energy)
 
     def _seconds(self) -> float:
@@ -214,24 +228,13 @@ class TorchEngine:
         )
         return Relaxed(found.positions, found.energy)
 
+    def relax_alone(
+        self, positions: Tensor, *, force_tolerance: float, max_steps: int, tether: Tensor | None = None
+    ) -> Relaxed:
+        return self.relax(positions.float(), force_tolerance=force_tolerance, max_steps=max_steps, tether=tether)
+
     def _timed(self, energy: EnergyFn) -> TimedEnergy:
         return TimedEnergy(energy, self._deadline)
-
-
-@dataclass(frozen=True, slots=True)
-class TimedEnergy:
-    """The same energy, which raises TimeLimitError when its forces are asked too late."""
-
-    energy: EnergyFn
-    deadline: float  # of time.monotonic()
-
-    def __call__(self, positions: Tensor) -> Tensor:
-        return self.energy(positions)
-
-    def energy_and_forces(self, positions: Tensor) -> EnergyForces:
-        if time.monotonic() > self.deadline:
-            raise TimeLimitError("sampling took longer than the time limit; raise --time-limit, or leave it out")
-        return energy_and_forces(self.energy, positions)
 
 
 def _restraints(topology: Topology, parameters: Parameters) -> tuple[Restraints, Restraints]:
