@@ -1,0 +1,163 @@
+"""A structure as a short row of numbers that tells kinds of defects apart, whatever its size and its place in space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import torch
+from rdkit import Chem
+from torch import Tensor
+
+from molebm.errors import Fault
+from molebm.forcefield import geometry
+from molebm.plausibility.batches import Batch
+from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF, Kind
+from molebm.plausibility.statistics import SPREAD_CUT, Standardised
+from molebm.topology import Topology
+
+LARGEST: Final = 1e3  # scales; whatever is further off is as wrong
+FLAT_TERMS: Final = 6  # the flattest torsions in rings that are averaged: those of one ring of six
+
+_OF_EACH_KIND: Final = ("worst", "second", "mean")
+_OTHERS: Final = (
+    "bond longer",
+    "bonds longer",
+    "angle wider",
+    "ring flatter",
+    "rings flatter",
+    "bond in ring",
+    "angle in ring",
+    "aromatic plane",
+    "aromatic torsion",
+    "cis amide",
+    "centres not as declared",
+    "double bonds not as declared",
+    "heavy atoms",
+)
+DEFECT_FEATURES: Final = (*(f"{kind.name} {what}" for kind in KINDS for what in _OF_EACH_KIND), *_OTHERS)
+"""Names of the numbers, in their order."""
+
+_AMIDE: Final = Chem.MolFromSmarts("[#6]-[CX3](=[OX1])-!@[NX3;H1;+0]-[#6]")
+_AROMATIC_FEATURE, _RING_SIZE_FEATURE = 5, 2  # rows of `Topology.atom_features` and of `Topology.bond_features`
+
+
+def defect_features(batch: Batch, terms: Sequence[Standardised], faults: Sequence[Sequence[Fault]]) -> Tensor:
+    """Describe every structure of a batch by `DEFECT_FEATURES`, (S, D) float32, in the order of the faults.
+
+    Sizes are logarithms of one plus the scales that a term is off, over what is usual in its environment; of each
+    kind of term the worst, the next worst and the mean. Signs say whether the worst bond, and bonds on average, are too
+    long, the worst angle too wide and the torsions of rings too flat.
+
+    Parameters
+    ----------
+    terms
+        Of the measurement of the batch, as `standardised` gives them.
+    faults
+        (S,) those of the declared stereo: of one atom for a centre, of two for a double bond.
+    """
+    topology = batch.topology.to("cpu")
+    n_poses = batch.positions.shape[2]
+    columns: dict[str, Tensor] = {}
+    for term in terms:
+        columns |= dict(_of_kind(term, topology, n_poses))
+    heavy = [poses.structures[0].mol.GetNumHeavyAtoms() for poses in batch.molecules]
+    columns["cis amide"] = _cis_amides(batch)
+    columns["heavy atoms"] = torch.tensor(heavy).log()[:, None].expand(-1, n_poses)
+    rows = torch.stack([columns[name].flatten() for name in DEFECT_FEATURES[: -len(_OTHERS)]], dim=1)
+    centres = [sum(len(fault.atoms) == 1 for fault in listed) for listed in faults]
+    double_bonds = [sum(len(fault.atoms) == 2 for fault in listed) for listed in faults]
+    columns["centres not as declared"] = torch.tensor(centres).log1p()
+    columns["double bonds not as declared"] = torch.tensor(double_bonds).log1p()
+    others = torch.stack([columns[name].flatten().to(rows) for name in _OTHERS], dim=1)
+    return torch.cat([rows, others], dim=1).float()
+
+
+def _of_kind(term: Standardised, topology: Topology, n_poses: int) -> Iterator[tuple[str, Tensor]]:
+    """Give what is said of one kind of term, each (G, C)."""
+    kind, atoms = term.observations.kind, term.observations.atoms
+    off = term.sharp.nan_to_num(nan=LARGEST).clamp(max=LARGEST).log1p()
+    mean = term.size.nan_to_num(nan=LARGEST).clamp(max=LARGEST)
+    above = term.observations.given >= term.expected
+    signed = torch.where(above, off, -off)
+    flatter = torch.where(term.observations.given.abs() < term.expected.abs(), off, -off)
+    inside, inside_name = _inside(kind, atoms, topology)
+    parts = _by_molecule(term.observations.molecule, topology.n_molecules)
+
+    found: dict[str, list[Tensor]] = {}
+    for rows in parts:
+        largest = off[rows].topk(min(2, len(rows)), dim=0).values
+        found.setdefault(f"{kind.name} worst", []).append(_row(largest, 0, n_poses))
+        found.setdefault(f"{kind.name} second", []).append(_row(largest, 1, n_poses))
+        found.setdefault(f"{kind.name} mean", []).append(_mean(mean[rows], n_poses).log1p())
+        if kind in (BOND, ANGLE):
+            name = "bond longer" if kind is BOND else "angle wider"
+            found.setdefault(name, []).append(_of_worst(signed[rows], n_poses))
+        if kind is BOND:
+            lengths = torch.where(above, mean, -mean)[rows].clamp(-SPREAD_CUT, SPREAD_CUT)
+            found.setdefault("bonds longer", []).append(_mean(lengths, n_poses))
+        if kind is RING:
+            found.setdefault("ring flatter", []).append(_of_worst(flatter[rows], n_poses))
+            flattest = flatter[rows].topk(min(FLAT_TERMS, len(rows)), dim=0).values
+            found.setdefault("rings flatter", []).append(_mean(flattest, n_poses))
+        if inside_name:
+            largest = off[rows[inside[rows]]].topk(min(1, int(inside[rows].sum())), dim=0).values
+            found.setdefault(inside_name, []).append(_row(largest, 0, n_poses))
+    for name, values in found.items():
+        yield name, torch.stack(values)
+
+
+def _inside(kind: Kind, atoms: Tensor, topology: Topology) -> tuple[Tensor, str]:
+    """Tell which terms of a kind lie in rings, or are aromatic, and what their worst is called."""
+    if kind in (PLANE, STIFF):
+        aromatic = topology.atom_features[_AROMATIC_FEATURE].bool()
+        middle = atoms[1:2] if kind is PLANE else atoms[1:3]
+        return aromatic[middle].all(0), "aromatic plane" if kind is PLANE else "aromatic torsion"
+    if kind in (BOND, ANGLE):
+        sides = [_in_ring(atoms[[i, i + 1]], topology) for i in range(len(atoms) - 1)]
+        return torch.stack(sides).all(0), "bond in ring" if kind is BOND else "angle in ring"
+    return torch.zeros(atoms.shape[1], dtype=torch.bool), ""
+
+
+def _in_ring(bonds: Tensor, topology: Topology) -> Tensor:
+    """Tell which bonds, (2, T) atoms, are in a ring."""
+    n = topology.n_atoms
+    in_ring = topology.bonds[:, topology.bond_features[_RING_SIZE_FEATURE] > 0]
+    known = in_ring.amin(0) * n + in_ring.amax(0)
+    return torch.isin(bonds.amin(0) * n + bonds.amax(0), known)
+
+
+def _by_molecule(molecule: Tensor, n_molecules: int) -> Sequence[Tensor]:
+    counts = torch.bincount(molecule, minlength=n_molecules)
+    return molecule.argsort(stable=True).split(counts.tolist())
+
+
+def _row(values: Tensor, place: int, n_poses: int) -> Tensor:
+    return values[place] if len(values) > place else values.new_zeros(n_poses)
+
+
+def _mean(values: Tensor, n_poses: int) -> Tensor:
+    return values.mean(0) if len(values) else values.new_zeros(n_poses)
+
+
+def _of_worst(signed: Tensor, n_poses: int) -> Tensor:
+    """Return the value that is furthest from 0 in each column."""
+    if not len(signed):
+        return signed.new_zeros(n_poses)
+    return signed.gather(0, signed.abs().argmax(0, keepdim=True))[0]
+
+
+def _cis_amides(batch: Batch) -> Tensor:
+    """Give how cis the most cis secondary amide outside rings is, (G, C), from 0 for trans to 1."""
+    x = batch.positions.cpu()
+    found = x.new_zeros((len(batch.molecules), x.shape[2]))
+    start = 0
+    for place, poses in enumerate(batch.molecules):
+        mol = poses.structures[0].mol
+        torsions = [(a, c, n, b) for a, c, _, n, b in mol.GetSubstructMatches(_AMIDE)]
+        if torsions:
+            index = torch.tensor(torsions).T + start
+            found[place] = ((1 + geometry.torsion_angle(x, index).cos()) / 2).amax(0)
+        start += mol.GetNumAtoms()
+    return found
+
