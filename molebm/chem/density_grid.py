@@ -65,7 +65,7 @@ def in_own_frame(x: Array) -> Array:
 
 
 def density(x: Array, channels: NDArray[np.int64], *, spacing: float = SPACING, width: float = WIDTH) -> Tensor:
-    """Add up atoms at (N, 3) Å on a grid about the origin, (channels, *SHAPE) float32; a Gaussian is 1 at its centre."""
+    """Add up atoms at (N, 3) Å on a grid about the origin, (channels, *SHAPE) float32, each 1 at its centre."""
     along = []
     for axis, n in enumerate(SHAPE):
         places = spacing * (np.arange(n) - (n - 1) / 2)
@@ -84,7 +84,7 @@ def _heavy_atoms(mol: Chem.Mol) -> tuple[Array, NDArray[np.int64]]:
         if (number := atom.GetAtomicNum()) > 1:
             channel = next((c for c, numbers in enumerate(CHANNELS) if number in numbers), None)
             if channel is None:
-                raise MoleculeError(f"a grid has no channel for {atom.GetSymbol()}{atom.GetIdx()}; leave the record out")
+                raise MoleculeError(f"a grid has no channel for {atom.GetSymbol()}{atom.GetIdx()}; leave it out")
             places.append(atom.GetIdx())
             channels.append(channel)
     if not places:

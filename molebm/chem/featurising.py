@@ -21,6 +21,8 @@ FEATURES: Final = {  # module:function; called with the settings, each of which 
     "morgan": "molebm.chem.fingerprints:morgan",
     "maccs": "molebm.chem.fingerprints:maccs",
     "descriptors": "molebm.chem.descriptors:descriptors",
+    "grid": "molebm.chem.density_grid:grid",
+    "defects": "molebm.plausibility.describing:defects",  # by name: it stands above
 }
 
 

@@ -58,6 +58,8 @@ Examples:
 @click.option("--strain/--no-strain", default=True, show_default=True, help="Search for a lower shape near by.")
 @click.option("--template", help="SMILES of what every structure is meant to be: declares stereo, bond orders of PDB.")
 @click.option("--library", help="Known molecules, in any file that generate reads: adds how new each graph is.")
+@click.option("--diagnose", is_flag=True, help="Name the most probable kind of defect of each structure.")
+@click.option("--diagnosis", type=click.Path(path_type=Path), help="A diagnosis of your own, from `molebm train`.")
 @click.option("--topology", type=click.Path(path_type=Path), help="Of a trajectory: a PDB or SDF file of its atoms.")
 @click.option("--select", help="Of a trajectory: the atoms to score, in MDTraj's language.")
 @click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True, help="Of a trajectory.")
@@ -82,6 +84,8 @@ def score(
     strain: bool,
     template: str | None,
     library: str | None,
+    diagnose: bool,
+    diagnosis: Path | None,
     topology: Path | None,
     select: str | None,
     stride: int,
@@ -110,9 +114,11 @@ def score(
     reasons          what is not as expected, worst first; atoms count from 0
 
     and then a score and a p-value for each channel: geometry, torsions, contacts, strain, hydrogens, stereo,
-    graph and, with --library, novelty. A record's stereo is that of its coordinates, unless --template or its
-    data field declared_smiles says what it is meant to be. Missing hydrogens are added and relaxed. What cannot be
-    scored is listed again, with what to do, in a table that ends in .failures.csv beside the output.
+    graph and, with --library, novelty; with --diagnose, the most probable kind of defect, its probability, and a
+    p-value that is small where the structure is like none of the kinds known. A record's stereo is that of its
+    coordinates, unless --template or its data field declared_smiles says what it is meant to be. Missing hydrogens
+    are added and relaxed. What cannot be scored is listed again, with what to do, in a table that ends in
+    .failures.csv beside the output.
     """
     import torch
 
@@ -124,6 +130,7 @@ def score(
     from molebm.conformers.outcomes import failure
     from molebm.parametrise import named_energy
     from molebm.plausibility.calibration import load_calibration
+    from molebm.plausibility.diagnosis import load_diagnostician
     from molebm.plausibility.novelty import Library
     from molebm.plausibility.report import ReportCollector
     from molebm.plausibility.scores import COLUMNS
@@ -153,7 +160,8 @@ def score(
     records = _records(input, template, topology, select, stride)
     named = named_energy(energy, model)
     known = Library(record.mol for record in read_molecules(library)) if library else None
-    scores = score_records(records, named, settings, load_calibration(calibration), known)
+    diagnostician = load_diagnostician(diagnosis, alpha=alpha) if diagnose or diagnosis else None
+    scores = score_records(records, named, settings, load_calibration(calibration), known, diagnostician)
     torch.set_num_threads(1)  # the threads are shared out over batches
 
     n_scored = n_failed = n_flagged = 0

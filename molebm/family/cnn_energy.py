@@ -35,7 +35,7 @@ SHIFTED = "shifted"
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class Config(FamilyConfig):
+class CnnConfig(FamilyConfig):
     """How a CNN energy is trained."""
 
     model: Literal["cnn"] = "cnn"
@@ -57,7 +57,7 @@ class CnnEnergy(FamilyModel):
     """Convolutions in three dimensions, the second and later ones over every other voxel, and their sum."""
 
     kind = "cnn"
-    Config = Config
+    Config = CnnConfig
 
     def __init__(self, n_channels: int, widths: list[int], stiffness: float) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class CnnEnergy(FamilyModel):
         self.stiffness = stiffness
 
     @classmethod
-    def build(cls, config: Config, data: Data) -> CnnEnergy:
+    def build(cls, config: CnnConfig, data: Data) -> CnnEnergy:
         batch = next(data.batches("train", 1, torch.device("cpu")))
         if batch["x"].dim() != 5:
             raise RequestError("a CNN energy is of pictures; make features with `molebm featurise --features grid`")
@@ -89,18 +89,18 @@ class CnnEnergy(FamilyModel):
         total = self.local_energies(x).flatten(1).sum(1) + self.offset
         return total + self.stiffness / 2 * x.square().flatten(1).sum(1)
 
-    def begin(self, config: Config, data: Data, moment: Moment) -> State:
+    def begin(self, config: CnnConfig, data: Data, moment: Moment) -> State:
         if config.objective == "nce":
             return {}
         drawn = data.draw(config.chains, torch.Generator().manual_seed(config.seed), self.offset.device)
         return {"chains": drawn["x"]}
 
-    def step(self, batch: dict[str, Tensor], state: State, config: Config, moment: Moment) -> Step:
+    def step(self, batch: dict[str, Tensor], state: State, config: CnnConfig, moment: Moment) -> Step:
         if config.objective == "nce":
             return self._noise_contrastive(batch, config, moment)
         return self._contrastive_divergence(batch["x"], state, config, moment)
 
-    def _noise_contrastive(self, batch: dict[str, Tensor], config: Config, moment: Moment) -> Step:
+    def _noise_contrastive(self, batch: dict[str, Tensor], config: CnnConfig, moment: Moment) -> Step:
         """Tell pictures from spoiled ones, E being the logit; and each from itself with its atoms displaced."""
         x = batch["x"]
         data, wrong = self.energy(x), self.energy(spoiled(x, moment.generator))
@@ -115,7 +115,7 @@ class CnnEnergy(FamilyModel):
         magnitude = torch.cat(energies).square().mean()
         return Step(loss + config.regularisation * magnitude, figures, {})
 
-    def _contrastive_divergence(self, x: Tensor, state: State, config: Config, moment: Moment) -> Step:
+    def _contrastive_divergence(self, x: Tensor, state: State, config: CnnConfig, moment: Moment) -> Step:
         """Energy down on data and up on chains of the buffer."""
         noise = torch.empty_like(x).normal_(generator=moment.generator)
         x = x + config.smoothing * noise

@@ -4,8 +4,8 @@ One network gives K logits f(x). Read as a joint energy :math:`E(x, y) = -f(x)_y
 
 .. math:: p(y \mid x) = \mathrm{softmax}(f(x))_y, \qquad E(x) = -\ln\sum_y e^{f(x)_y},
 
-so that :math:`\ln p(x, y) = \ln p(y \mid x) - E(x) - \ln Z`: the classifier is as it was, and the size of its logits, which
-a softmax forgets, says how likely x itself is.
+so that :math:`\ln p(x, y) = \ln p(y \mid x) - E(x) - \ln Z`: the classifier is as it was, and the size of its logits,
+which a softmax forgets, says how likely x itself is.
 
 References
 ----------
@@ -30,7 +30,7 @@ from molebm.training.config import Count, Fraction, Positive
 NotNegative = Annotated[float, Field(ge=0)]
 
 
-class Config(FamilyConfig):
+class JemConfig(FamilyConfig):
     """How a JEM is trained; with `generative` 0 it is a plain classifier."""
 
     model: Literal["jem"] = "jem"
@@ -106,7 +106,7 @@ class JointEnergyModel(FamilyModel):
     """
 
     kind = "jem"
-    Config = Config
+    Config = JemConfig
     centre: Tensor  # (D,)
     whitening: Tensor  # (D, D) W, the transpose of
     means: Tensor  # (K, D) m, in units of z
@@ -131,7 +131,7 @@ class JointEnergyModel(FamilyModel):
         self.register_buffer("log_prior", torch.zeros(n_classes))
 
     @classmethod
-    def build(cls, config: Config, data: Data) -> JointEnergyModel:
+    def build(cls, config: JemConfig, data: Data) -> JointEnergyModel:
         classes = list(data.facts.get("classes", ()))
         if len(classes) < 2:
             raise RequestError("a JEM tells classes apart, and these features have none; give features with classes")
@@ -193,12 +193,12 @@ class JointEnergyModel(FamilyModel):
         known = torch.tensor(self.trusted_classes, device=batch["y"].device)
         return torch.isin(batch["y"], known)
 
-    def begin(self, config: Config, data: Data, moment: Moment) -> State:
+    def begin(self, config: JemConfig, data: Data, moment: Moment) -> State:
         if not config.generative:
             return {}
         return {"chains": self.gaussians(config.chains, moment.generator)}
 
-    def step(self, batch: dict[str, Tensor], state: State, config: Config, moment: Moment) -> Step:
+    def step(self, batch: dict[str, Tensor], state: State, config: JemConfig, moment: Moment) -> Step:
         """Follow -ln p(y|x) and, by chains of the buffer, -ln p(x)."""
         z = self.whitened(batch["x"])
         z = z + config.smoothing * torch.empty_like(z).normal_(generator=moment.generator)

@@ -20,9 +20,7 @@ def spoiled(x: Tensor, generator: Generator) -> Tensor:
     n = len(x)
     ways = torch.randint(len(WAYS), (n,), generator=generator, device=x.device).tolist()
     partners = torch.roll(torch.arange(n), 1).tolist()
-    return torch.stack(
-        [WAYS[ways[i]](x[i], x[partners[i]], _part(x[i], generator), generator) for i in range(n)]
-    )
+    return torch.stack([WAYS[ways[i]](x[i], x[partners[i]], _part(x[i], generator), generator) for i in range(n)])
 
 
 def spliced(x: Tensor, other: Tensor, part: Tensor, generator: Generator) -> Tensor:

@@ -160,4 +160,3 @@ def _cis_amides(batch: Batch) -> Tensor:
             found[place] = ((1 + geometry.torsion_angle(x, index).cos()) / 2).amax(0)
         start += mol.GetNumAtoms()
     return found
-

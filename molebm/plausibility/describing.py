@@ -9,9 +9,11 @@ import torch
 from rdkit import Chem
 from torch import Tensor
 
+from molebm.chem.featurising import Featurise
 from molebm.errors import MoleculeError, TimeLimitError
-from molebm.parametrise import NamedEnergy
+from molebm.parametrise import LEARNED, NamedEnergy, named_energy
 from molebm.plausibility.batches import assemble, batches, runs_of_poses
+from molebm.plausibility.calibration import load_calibration
 from molebm.plausibility.defect_features import defect_features
 from molebm.plausibility.measurement import measure
 from molebm.plausibility.statistics import Norms, standardised
@@ -19,6 +21,20 @@ from molebm.plausibility.stereo import mismatches_with
 from molebm.plausibility.structures import Structure, admit
 
 WINDOW: Final = 128  # structures measured side by side
+
+
+def defects(energy: str = LEARNED, calibration: str | None = None) -> Featurise:
+    """Features "x" (D,) float32, `DEFECT_FEATURES`, beside what a calibration says is usual."""
+    named, norms = named_energy(energy), load_calibration(calibration).norms
+
+    def featurise(mol: Chem.Mol) -> dict[str, Tensor]:
+        admit(mol)  # says what is wrong with one that cannot be measured
+        found = dict(describe_structures([mol], named, norms))
+        if not found:
+            raise MoleculeError("the energy has no parameters for it, or relaxing it took too long; leave it out")
+        return {"x": found[0]}
+
+    return featurise
 
 
 def describe_structures(

@@ -10,6 +10,8 @@ import numpy as np
 from molebm.errors import Fault
 from molebm.plausibility.batches import Batch
 from molebm.plausibility.calibration import Calibration
+from molebm.plausibility.defect_features import defect_features
+from molebm.plausibility.diagnosis import Diagnosis, Diagnostician
 from molebm.plausibility.findings import FAULTY, WORTH_TELLING, Finding, atom_scores, findings
 from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.scores import Pair
@@ -29,6 +31,7 @@ class Judgement(NamedTuple):
     reasons: list[str]
     findings: list[Finding]
     atom_scores: list[float]
+    diagnosis: Diagnosis | None
 
 
 class Faults(NamedTuple):
@@ -58,7 +61,12 @@ class Faults(NamedTuple):
 
 
 def judge(
-    batch: Batch, measurement: Measurement, faults: Sequence[Faults], calibration: Calibration, yardstick: Yardstick
+    batch: Batch,
+    measurement: Measurement,
+    faults: Sequence[Faults],
+    calibration: Calibration,
+    yardstick: Yardstick,
+    diagnostician: Diagnostician | None = None,
 ) -> Iterator[tuple[int, Judgement]]:
     """Judge every structure of a batch, each with the place it came in; faults are in the order of the places."""
     terms = standardised(measurement, calibration.norms)
@@ -73,6 +81,9 @@ def judge(
     symbols = [atom.GetSymbol() for poses in batch.molecules for atom in poses.structures[0].mol.GetAtoms()]
     found = findings(terms, yardstick.usual, starts.tolist(), symbols)
     per_atom = atom_scores(terms, yardstick.usual, len(symbols))
+    diagnoses: list[Diagnosis] = []
+    if diagnostician is not None:
+        diagnoses = diagnostician.diagnose(defect_features(batch, terms, [each.stereo for each in faults]))
     row = 0
     for g, poses in enumerate(batch.molecules):
         for c, place in enumerate(poses.places):
@@ -95,6 +106,7 @@ def judge(
                     reasons,
                     listed,
                     of_atoms.tolist(),
+                    diagnoses[row] if diagnoses else None,
                 ),
             )
             row += 1

@@ -7,6 +7,7 @@ from typing import Final
 
 from rdkit import Chem
 
+from molebm.plausibility.diagnosis import Diagnosis
 from molebm.plausibility.findings import Finding
 from molebm.plausibility.yardstick import CHANNELS
 
@@ -16,6 +17,7 @@ COLUMNS: Final = (
     *("record", "name", "status", "energy_kcal_mol", "score", "p_value", "flagged", "reasons"),
     *(f"{channel}_{what}" for channel in ALL_CHANNELS for what in ("score", "p_value")),
     *("n_calibration", "smallest_p_value"),
+    *("diagnosis", "diagnosis_probability", "diagnosis_p_value"),
 )
 
 Pair = tuple[float | None, float | None]
@@ -40,6 +42,7 @@ class Score:
     atom_scores: tuple[float, ...] = field(default=(), repr=False)  # (N,)
     findings: tuple[Finding, ...] = field(default=(), repr=False)  # worst first
     mol: Chem.Mol | None = field(default=None, repr=False)  # with the hydrogens that were added
+    diagnosis: Diagnosis | None = None  # None where none was asked for
 
     @property
     def smallest_p_value(self) -> float | None:
@@ -50,5 +53,5 @@ class Score:
         """Return the record as a row of `COLUMNS`."""
         told = (self.record, self.name, self.status, self.energy, self.score, self.p_value, self.flagged)
         channels = [number for channel in ALL_CHANNELS for number in self.channels.get(channel, (None, None))]
-        last = (self.n_calibration, self.smallest_p_value)
+        last = (self.n_calibration, self.smallest_p_value, *(self.diagnosis or (None, None, None)))
         return dict(zip(COLUMNS, (*told, "; ".join(self.reasons), *channels, *last), strict=True))

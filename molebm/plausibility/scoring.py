@@ -11,6 +11,7 @@ from rdkit import Chem
 from molebm.chem.reading import Record
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
 from molebm.plausibility.calibration import Calibration, load_calibration
+from molebm.plausibility.diagnosis import Diagnostician
 from molebm.plausibility.discoveries import flag_discoveries
 from molebm.plausibility.novelty import Library
 from molebm.plausibility.scores import COLUMNS, Score
@@ -28,6 +29,7 @@ def score(
     settings: ScoringSettings | None = None,
     fdr: float | None = None,
     library: Library | None = None,
+    diagnostician: Diagnostician | None = None,
 ) -> pd.DataFrame:
     """Score how plausible molecules are as they stand in space, one row for each conformer, in their order.
 
@@ -51,6 +53,8 @@ def score(
         place of `settings.alpha`.
     library
         Molecules that novelty is held against; it flags nothing.
+    diagnostician
+        Adds the most probable kind of defect, as `load_diagnostician` gives it; it flags nothing.
 
     Returns
     -------
@@ -64,9 +68,10 @@ def score(
         As `named_energy` and `Calibration.yardstick`.
     """
     named = named_energy(energy, model) if isinstance(energy, str) else energy
-    scores = score_records(records_of(mols), named, settings or ScoringSettings(), calibration, library)
+    scores = score_records(records_of(mols), named, settings or ScoringSettings(), calibration, library, diagnostician)
     table = pd.DataFrame([found.row() for found in scores], columns=list(COLUMNS))
-    numbers = [column for column in COLUMNS if column not in ("record", "name", "status", "flagged", "reasons")]
+    words = ("record", "name", "status", "flagged", "reasons", "diagnosis")
+    numbers = [column for column in COLUMNS if column not in words]
     table = table.astype({**dict.fromkeys(numbers, "float64"), "record": "int64", "flagged": "boolean"})
     return table if fdr is None else flag_discoveries(table, fdr)
 
@@ -77,7 +82,8 @@ def score_records(
     settings: ScoringSettings,
     calibration: Calibration | None = None,
     library: Library | None = None,
+    diagnostician: Diagnostician | None = None,
 ) -> Iterator[Score]:
     """Stream one score for each record, in their order; memory does not grow with their number."""
-    scorer = Scorer(energy, settings, calibration or load_calibration(), library)
+    scorer = Scorer(energy, settings, calibration or load_calibration(), library, diagnostician)
     return scorer.stream(iter(records))

@@ -17,6 +17,7 @@ from molebm.errors import GraphError, MoleculeError, TimeLimitError
 from molebm.parametrise import NamedEnergy
 from molebm.plausibility.batches import Poses, assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration
+from molebm.plausibility.diagnosis import Diagnostician
 from molebm.plausibility.findings import FAULTY
 from molebm.plausibility.judging import Faults, Judgement, judge
 from molebm.plausibility.measurement import measure
@@ -34,9 +35,15 @@ class Scorer:
     """What is the same for all records."""
 
     def __init__(
-        self, energy: NamedEnergy, settings: ScoringSettings, calibration: Calibration, library: Library | None = None
+        self,
+        energy: NamedEnergy,
+        settings: ScoringSettings,
+        calibration: Calibration,
+        library: Library | None = None,
+        diagnostician: Diagnostician | None = None,
     ) -> None:
         self.energy, self.settings, self.calibration, self.library = energy, settings, calibration, library
+        self.diagnostician = diagnostician
         self.yardstick: Yardstick = calibration.yardstick(settings.source, settings.measured)
         self.has_p_values = energy.name == calibration.energy
 
@@ -87,7 +94,8 @@ class Scorer:
                 failed |= without
             return judged, failed
         ordered = [faults[place] for poses in batch.molecules for place in poses.places]
-        return dict(judge(batch, measurement, ordered, self.calibration, self.yardstick)), failed
+        judged_all = judge(batch, measurement, ordered, self.calibration, self.yardstick, self.diagnostician)
+        return dict(judged_all), failed
 
     def _scored(self, record: Record, structure: Structure, found: Judgement) -> Score:
         p_value = found.p_value if self.has_p_values else None
@@ -120,6 +128,7 @@ class Scorer:
             tuple(found.atom_scores),
             tuple(found.findings),
             structure.mol,
+            found.diagnosis,
         )
 
     def _unscored(self, record: Record, error: MoleculeError) -> Score:

@@ -8,7 +8,7 @@ from molebm.errors import RequestError
 from molebm.family.config import checked
 from molebm.family.features import Features
 from molebm.family.interface import Moment
-from molebm.family.jem import Config, JointEnergyModel, joint_energy, joint_loss, marginal_energy
+from molebm.family.jem import JemConfig, JointEnergyModel, joint_energy, joint_loss, marginal_energy
 from molebm.family.langevin import langevin
 
 CLASSES = ["far", "near", "other"]
@@ -31,9 +31,9 @@ def data() -> Features:
     )
 
 
-def config(**keys: object) -> Config:
-    found = checked(Config, {"width": 8, "chains": 32, **keys}, "test")
-    if not isinstance(found, Config):
+def config(**keys: object) -> JemConfig:
+    found = checked(JemConfig, {"width": 8, "chains": 32, **keys}, "test")
+    if not isinstance(found, JemConfig):
         raise TypeError(found)
     return found
 
@@ -57,14 +57,24 @@ def test_the_energy_of_a_structure_is_the_sum_over_its_classes():
     assert torch.allclose(torch.exp(-marginal_energy(logits)), weights.sum(0))
 
 
-def test_a_shift_of_all_logits_changes_the_energy_and_not_the_class(data):
-    """So the envelope, which all classes share, drops out of p(y|x)."""
-    narrow, wide = model(data, envelope=1.0), model(data, envelope=100.0)
-    x = data.tensors["x"]
-    assert torch.allclose(narrow.probabilities(x), wide.probabilities(x), atol=1e-6)
-    z = narrow.standardised(x)
-    difference = z.square().sum(-1) / 2 * (1 - 1e-4)
-    assert torch.allclose(narrow.energy(x) - wide.energy(x), difference, rtol=1e-4)
+def test_before_training_it_is_the_discriminant_of_gaussians_of_one_shape(data):
+    """Both p(y|x) and, but for ln Z, -ln p(x) of Gaussians with the means, shares and spread of the classes."""
+    jem = model(data, envelope=1.0, ridge=0.0).double()
+    x, y = data.tensors["x"][:60].double(), data.tensors["y"][:60]
+    means = torch.stack([x[y == k].mean(0) for k in range(3)])
+    inside = x - means[y]
+    gaussians = torch.distributions.MultivariateNormal(means, inside.T @ inside / 60)
+    logits = gaussians.log_prob(x[:, None]) + torch.bincount(y).div(60).log()
+    assert torch.allclose(jem.probabilities(x), logits.softmax(-1), atol=1e-5)
+    constant = jem.energy(x) - marginal_energy(logits)
+    assert torch.allclose(constant, constant[:1].expand(60), atol=1e-4)
+
+
+def test_a_feature_that_never_changes_says_nothing(data):
+    x = torch.cat([data.tensors["x"], torch.full((90, 1), 7.0)], dim=1)
+    jem = model(Features({"x": x, "y": data.tensors["y"]}, data.splits, data.names, data.facts))
+    assert jem.energy(x).isfinite().all()
+    assert torch.allclose(jem.probabilities(x), model(data).probabilities(data.tensors["x"]), atol=1e-4)
 
 
 def test_logits_of_gaussians_give_the_discriminant_of_the_textbook_and_the_exact_density():

@@ -1,6 +1,6 @@
-"""Structures with one kind of defect each, of molecules that are told apart: what a diagnosis learns from and is tested on.
+"""Structures with one kind of defect each: what a diagnosis learns from and is tested on.
 
-Scripts of this folder use those of workflows/benchmarks, which make the defects, and of workflows, which make structures.
+Scripts of this folder use those of workflows/benchmarks, which make defects, and of workflows, which make structures.
 """
 
 from __future__ import annotations
@@ -143,7 +143,9 @@ def cases_of(parents: Sequence[Parent], recipes: Mapping[str, Mapping[str, Recip
                         yield Case(mol, parent.molecule, parent.source, label, name)
 
 
-def described(cases: Sequence[Case], energy: NamedEnergy, folds: Mapping[str, int], norms: Sequence[Norms]) -> Described:
+def described(
+    cases: Sequence[Case], energy: NamedEnergy, folds: Mapping[str, int], norms: Sequence[Norms]
+) -> Described:
     """Describe cases by what is usual in other molecules than their own; `folds` says which norms those are."""
     rows: dict[int, NDArray[np.float32]] = {}
     for fold, usual in enumerate(norms):
@@ -169,8 +171,7 @@ def norms_by_fold(parents: Sequence[Parent], energy: NamedEnergy, seed: int) -> 
     folds = {parents[place].molecule: rank % FOLDS + 1 for rank, place in enumerate(shuffled)}
     measured = {
         fold: [
-            one.measurement
-            for one in measure_structures([p.mol for p in parents if folds[p.molecule] == fold], energy)
+            one.measurement for one in measure_structures([p.mol for p in parents if folds[p.molecule] == fold], energy)
         ]
         for fold in range(1, FOLDS + 1)
     }
@@ -196,9 +197,7 @@ def _broken(mol: Chem.Mol, name: str, recipe: Recipe, seed: tuple[int, ...]) -> 
     return None
 
 
-def _made(
-    make: Callable[[Chem.Mol, NamedEnergy], Chem.Mol], mol: Chem.Mol, energy: NamedEnergy
-) -> Chem.Mol | None:
+def _made(make: Callable[[Chem.Mol, NamedEnergy], Chem.Mol], mol: Chem.Mol, energy: NamedEnergy) -> Chem.Mol | None:
     try:
         return make(mol, energy)
     except MolebmError:
