@@ -21,6 +21,7 @@ COMMANDS = {  # name: (module:function, what the list of commands says)
     "featurise": ("molebm.cli.featurise:featurise", "Describe molecules by numbers to train on."),
     "train": ("molebm.cli.train:train", "Learn an energy from prepared ensembles or features."),
     "energies": ("molebm.cli.energies:energies", "Give molecules the energy of a model of the family."),
+    "free-energy": ("molebm.cli.free_energy:free_energy", "Tell the free energy between two energies or temperatures."),
     "report": ("molebm.cli.report:report", "Show conformers on a page of HTML."),
     "plot": ("molebm.cli.plot:plot", "Draw training curves, torsion profiles, energies and maps."),
     "doctor": ("molebm.cli.doctor:doctor", "Say what is installed here, and whether it works."),

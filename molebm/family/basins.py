@@ -58,7 +58,7 @@ def basins(states: Tensor, kT: float, generator: Generator) -> list[Basin]:
 
     def relative(chains: Tensor) -> Tensor:
         population = chains.mean(-1)
-        return -kT * (population / population[most]).log()
+        return kT * (population[most] / population).log()
 
     free, error = relative(of_chain), bootstrap_error(relative, of_chain, generator).nan_to_num(nan=math.inf)
     rows = zip(kinds.tolist(), of_chain.mean(1).tolist(), free.tolist(), error.tolist(), strict=True)

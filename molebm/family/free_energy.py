@@ -16,6 +16,7 @@ from molebm.samplers.annealed_importance import (
     bennett,
     bootstrap_error,
     bracket,
+    log_mean_exp,
     log_ratio,
 )
 from molebm.samplers.thermodynamic_integration import Integral, thermodynamic_integration
@@ -43,6 +44,7 @@ class FreeEnergies(NamedTuple):
     rung_by_rung: tuple[Tensor, Tensor]  # (G,) value and error, by Bennett's ratio between neighbouring rungs
     frames: list[Frame]  # the equilibrium samples
     schedule: list[float]  # of these
+    n_chains: int  # whose energies are all finite; the others are left out
 
 
 class Progress(NamedTuple):
@@ -89,18 +91,29 @@ def free_energy_difference(
 def _estimates(
     frames: list[Frame], schedule: Sequence[float], weights: list[Tensor], generator: Generator
 ) -> FreeEnergies:
+    kept = _sound(frames, weights)
+    frames = [Frame(*(part[..., kept] for part in frame)) for frame in frames]
+    forward, back = (each[:, kept].double() for each in weights)
     u0 = torch.stack([frame.first for frame in frames], dim=-1).double()  # (K, G, C, S)
     u1 = torch.stack([frame.last for frame in frames], dim=-1).double()
-    forward, back = (each.double() for each in weights)
     return FreeEnergies(
-        leap=log_ratio((u0 - u1)[0].logsumexp(-1) - torch.tensor(float(len(frames))).log(), generator),
+        leap=log_ratio(log_mean_exp((u0 - u1)[0]), generator),
         annealed=bracket(forward, back, generator),
         annealed_forward=log_ratio(forward, generator),
         integral=thermodynamic_integration(u0 - u1, schedule, generator),
         rung_by_rung=between_neighbours(u0 - u1, schedule, generator),
         frames=frames,
         schedule=list(schedule),
+        n_chains=len(kept),
     )
+
+
+def _sound(frames: list[Frame], weights: list[Tensor]) -> Tensor:
+    """List the chains that stayed finite at every rung, of every molecule; (C,) int64."""
+    sound = weights[0].isfinite().all(0) & weights[1].isfinite().all(0)
+    for frame in frames:
+        sound &= (frame.first + frame.last).isfinite().flatten(0, 1).all(0)
+    return sound.nonzero().flatten()
 
 
 def between_neighbours(slopes: Tensor, schedule: Sequence[float], generator: Generator) -> tuple[Tensor, Tensor]:
