@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from molebm.cli.failures import FAILURE_COLUMNS, failures_path
+from molebm.cli.failures import FAILURE_COLUMNS, failure_row, failures_path
 from molebm.cli.log import count, tell, tell_failure
 from molebm.cli.options import ENERGY_NAMES, check_output, force_option, model_option, quiet_option, seed_option
 from molebm.cli.progress import progress
@@ -136,7 +136,7 @@ def free_energy(
                 if not n_failed:
                     write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
                 reported = failure(record.name, record.source, error)
-                write_failure({column: getattr(reported, column) for column in FAILURE_COLUMNS})
+                write_failure(failure_row(record.index, reported))
                 tell_failure(reported.name, reported.input, reported.reason, reported.cure)
                 n_failed += 1
                 continue

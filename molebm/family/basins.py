@@ -49,7 +49,12 @@ def torsion_states(positions: Tensor, torsions: Tensor) -> Tensor:
 
 
 def basins(states: Tensor, kT: float, generator: Generator) -> list[Basin]:
-    """Count the states (R, C, S) of S samples on each of C independent chains, by rising free energy."""
+    """Count the states (R, C, S) of S samples on each of C independent chains, by rising free energy.
+
+    A molecule without torsions is one basin.
+    """
+    if not len(states):
+        return [Basin((), 1.0, 0.0, 0.0)]
     n_torsions, n_chains, n_samples = states.shape
     flat = states.reshape(n_torsions, -1).T
     kinds, place = flat.unique(dim=0, return_inverse=True)

@@ -131,4 +131,5 @@ def test_torsion_states_are_thirds_of_a_turn_and_basins_are_their_populations():
     both = basins(drawn.long()[None], KT, torch.Generator().manual_seed(1))
     assert [basin.state for basin in both] == [(0,), (1,)]
     assert both[0].free_energy == 0 and both[0].population + both[1].population == pytest.approx(1)
+    assert basins(torch.zeros(0, 400, 50).long(), KT, torch.Generator())[0].population == 1
     assert both[1].free_energy == pytest.approx(KT * math.log(4), abs=4 * both[1].error)
