@@ -35,16 +35,16 @@ class Morgan:
 
     def bits(self, mol: Chem.Mol) -> Tensor:
         """Which bits are set, (V,) uint8; hydrogens do not count."""
-        return _tensor(_generator(self.radius, self.n_bits).GetFingerprint(_heavy(mol)[0]))
+        return _tensor(_generator(self.radius, self.n_bits).GetFingerprint(heavy_atoms_of(mol)[0]))
 
     def atoms_of_bits(self, mol: Chem.Mol) -> dict[int, list[Atoms]]:
         """Atoms of every environment that sets a bit, its centre first, by bit; indices are those of `mol`."""
-        heavy, places = _heavy(mol)
+        heavy, places = heavy_atoms_of(mol)
         output = rdFingerprintGenerator.AdditionalOutput()
         output.AllocateBitInfoMap()
         _generator(self.radius, self.n_bits).GetFingerprint(heavy, additionalOutput=output)
         return {
-            bit: [_environment(heavy, places, centre, radius) for centre, radius in found]
+            bit: [circle_atoms(heavy, places, centre, radius) for centre, radius in found]
             for bit, found in output.GetBitInfoMap().items()
         }
 
@@ -64,11 +64,11 @@ class Maccs:
 
     def bits(self, mol: Chem.Mol) -> Tensor:
         """Which keys are set, (V,) uint8; hydrogens do not count."""
-        return _tensor(rdMolDescriptors.GetMACCSKeysFingerprint(_heavy(mol)[0]))
+        return _tensor(rdMolDescriptors.GetMACCSKeysFingerprint(heavy_atoms_of(mol)[0]))
 
     def atoms_of_bits(self, mol: Chem.Mol) -> dict[int, list[Atoms]]:
         """Atoms of every match of a key that is set, by key; none for keys that are no patterns."""
-        heavy, places = _heavy(mol)
+        heavy, places = heavy_atoms_of(mol)
         found: dict[int, list[Atoms]] = {}
         for bit in rdMolDescriptors.GetMACCSKeysFingerprint(heavy).GetOnBits():
             pattern = _maccs_pattern(bit)
@@ -103,14 +103,15 @@ def _maccs_pattern(bit: int) -> Chem.Mol | None:
     return None if smarts == "?" else Chem.MolFromSmarts(smarts)
 
 
-def _heavy(mol: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
+def heavy_atoms_of(mol: Chem.Mol) -> tuple[Chem.Mol, list[int]]:
     """Leave hydrogens out; also where each atom that is left was."""
     kept = Chem.RemoveAllHs(mol)
     places = [atom.GetIdx() for atom in mol.GetAtoms() if atom.GetAtomicNum() > 1]
     return kept, places if len(places) == kept.GetNumAtoms() else list(range(mol.GetNumAtoms()))
 
 
-def _environment(heavy: Chem.Mol, places: list[int], centre: int, radius: int) -> Atoms:
+def circle_atoms(heavy: Chem.Mol, places: list[int], centre: int, radius: int) -> Atoms:
+    """Atoms at most so many bonds away, the centre first."""
     bonds = Chem.FindAtomEnvironmentOfRadiusN(heavy, radius, centre) if radius else ()
     ends = (heavy.GetBondWithIdx(bond) for bond in bonds)
     around = {atom for bond in ends for atom in (bond.GetBeginAtomIdx(), bond.GetEndAtomIdx())} - {centre}

@@ -57,7 +57,7 @@ Examples:
 @click.option("--fdr", type=float, help="Flag by Benjamini and Hochberg at this rate of false discoveries instead.")
 @click.option("--strain/--no-strain", default=True, show_default=True, help="Search for a lower shape near by.")
 @click.option("--template", help="SMILES of what every structure is meant to be: declares stereo, bond orders of PDB.")
-@click.option("--library", help="Known molecules, in any file that generate reads: adds how new each graph is.")
+@click.option("--library", help="Known molecules, or a model trained on them: how new each graph is.")
 @click.option("--diagnose", is_flag=True, help="Name the most probable kind of defect of each structure.")
 @click.option("--diagnosis", type=click.Path(path_type=Path), help="A diagnosis of your own, from `molebm train`.")
 @click.option("--topology", type=click.Path(path_type=Path), help="Of a trajectory: a PDB or SDF file of its atoms.")
@@ -122,7 +122,6 @@ def score(
     """
     import torch
 
-    from molebm.chem.reading import read_molecules
     from molebm.chem.writing import csv_writer, replacing
     from molebm.cli.parquet import check_parquet, is_in_parquet, table_writer
     from molebm.cli.score_output import ATOM_COLUMNS, TERM_COLUMNS, atom_rows, flag_again, term_rows, unflagged
@@ -131,10 +130,10 @@ def score(
     from molebm.parametrise import named_energy
     from molebm.plausibility.calibration import load_calibration
     from molebm.plausibility.diagnosis import load_diagnostician
-    from molebm.plausibility.novelty import Library
     from molebm.plausibility.report import ReportCollector
     from molebm.plausibility.scores import COLUMNS
     from molebm.plausibility.scoring import ScoringSettings, score_records
+    from molebm.plausibility.trained_library import read_library
 
     failures = failures_path(output)
     outputs = [path for path in (output, failures, atoms, terms, report, plot) if path is not None]
@@ -159,7 +158,7 @@ def score(
     )
     records = _records(input, template, topology, select, stride)
     named = named_energy(energy, model)
-    known = Library(record.mol for record in read_molecules(library)) if library else None
+    known = read_library(library) if library else None
     diagnostician = load_diagnostician(diagnosis, alpha=alpha) if diagnose or diagnosis else None
     scores = score_records(records, named, settings, load_calibration(calibration), known, diagnostician)
     torch.set_num_threads(1)  # the threads are shared out over batches

@@ -14,7 +14,7 @@ import numpy as np
 if TYPE_CHECKING:
     from molebm.plausibility.scores import Score
 
-ATOM_COLUMNS: Final = ("record", "name", "atom", "element", "score")
+ATOM_COLUMNS: Final = ("record", "name", "atom", "element", "score", "novelty")
 TERM_COLUMNS: Final = ("record", "name", "channel", "kind", "atoms", "score", "given", "expected", "words")
 
 Row = dict[str, float | str | None]
@@ -22,8 +22,9 @@ Row = dict[str, float | str | None]
 
 def atom_rows(found: Score) -> Iterator[Row]:
     """Give one row of `ATOM_COLUMNS` for each atom."""
-    for atom, (element, score) in enumerate(zip(found.elements, found.atom_scores, strict=True)):
-        yield dict(zip(ATOM_COLUMNS, (found.record, found.name, atom, element, score), strict=True))
+    novelty = found.novelty_of_atoms or (None,) * len(found.elements)
+    for atom, told in enumerate(zip(found.elements, found.atom_scores, novelty, strict=True)):
+        yield dict(zip(ATOM_COLUMNS, (found.record, found.name, atom, *told), strict=True))
 
 
 def term_rows(found: Score) -> Iterator[Row]:

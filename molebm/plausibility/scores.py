@@ -42,6 +42,7 @@ class Score:
     atom_scores: tuple[float, ...] = field(default=(), repr=False)  # (N,)
     findings: tuple[Finding, ...] = field(default=(), repr=False)  # worst first
     mol: Chem.Mol | None = field(default=None, repr=False)  # with the hydrogens that were added
+    novelty_of_atoms: tuple[float, ...] = field(default=(), repr=False)  # (N,) nats, where there is a library
     diagnosis: Diagnosis | None = None  # None where none was asked for
 
     @property

@@ -13,7 +13,7 @@ from molebm.parametrise import LEARNED, NamedEnergy, named_energy
 from molebm.plausibility.calibration import Calibration, load_calibration
 from molebm.plausibility.diagnosis import Diagnostician
 from molebm.plausibility.discoveries import flag_discoveries
-from molebm.plausibility.novelty import Library
+from molebm.plausibility.novelty import Novel
 from molebm.plausibility.scores import COLUMNS, Score
 from molebm.plausibility.settings import ScoringSettings
 from molebm.plausibility.streaming import Scorer
@@ -28,7 +28,7 @@ def score(
     calibration: Calibration | None = None,
     settings: ScoringSettings | None = None,
     fdr: float | None = None,
-    library: Library | None = None,
+    library: Novel | None = None,
     diagnostician: Diagnostician | None = None,
 ) -> pd.DataFrame:
     """Score how plausible molecules are as they stand in space, one row for each conformer, in their order.
@@ -52,7 +52,7 @@ def score(
         Flag by the procedure of Benjamini and Hochberg over all rows, at this rate of false discoveries, in
         place of `settings.alpha`.
     library
-        Molecules that novelty is held against; it flags nothing.
+        What novelty is held against, a `Library` or `TrainedLibrary`; it flags nothing.
     diagnostician
         Adds the most probable kind of defect, as `load_diagnostician` gives it; it flags nothing.
 
@@ -81,7 +81,7 @@ def score_records(
     energy: NamedEnergy,
     settings: ScoringSettings,
     calibration: Calibration | None = None,
-    library: Library | None = None,
+    library: Novel | None = None,
     diagnostician: Diagnostician | None = None,
 ) -> Iterator[Score]:
     """Stream one score for each record, in their order; memory does not grow with their number."""

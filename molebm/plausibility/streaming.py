@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
@@ -18,10 +19,10 @@ from molebm.parametrise import NamedEnergy
 from molebm.plausibility.batches import Poses, assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.diagnosis import Diagnostician
-from molebm.plausibility.findings import FAULTY
+from molebm.plausibility.findings import FAULTY, Finding
 from molebm.plausibility.judging import Faults, Judgement, judge
 from molebm.plausibility.measurement import measure
-from molebm.plausibility.novelty import Library
+from molebm.plausibility.novelty import Novel, Novelty
 from molebm.plausibility.scores import OK, Score
 from molebm.plausibility.settings import ScoringSettings
 from molebm.plausibility.stereo import mismatches_with
@@ -29,6 +30,8 @@ from molebm.plausibility.structures import Structure, admit
 from molebm.plausibility.yardstick import Yardstick
 
 TOO_SLOW: Final = "relaxing it took too long; leave it out, or leave the strain out"
+
+MOST_BLAMED: Final = 2  # parts of a new molecule that are named
 
 
 class Scorer:
@@ -39,7 +42,7 @@ class Scorer:
         energy: NamedEnergy,
         settings: ScoringSettings,
         calibration: Calibration,
-        library: Library | None = None,
+        library: Novel | None = None,
         diagnostician: Diagnostician | None = None,
     ) -> None:
         self.energy, self.settings, self.calibration, self.library = energy, settings, calibration, library
@@ -108,8 +111,11 @@ class Scorer:
             plural = "s" if structure.n_added > 1 else ""
             reasons = [*reasons, f"{structure.n_added} missing hydrogen{plural} added and relaxed"]
         channels = dict(found.channels)
-        if self.library is not None:
-            channels["novelty"] = self.library.novelty(structure.given)
+        novel = None if self.library is None else self.library.novelty(structure.given)
+        if novel is not None:
+            channels["novelty"] = (novel.score, novel.p_value)
+            if novel.p_value <= self.settings.alpha:
+                reasons = [*reasons, *(blame.words for blame in novel.blames[:MOST_BLAMED])]
         if not self.has_p_values:
             channels = {name: (value, None) for name, (value, _) in channels.items()}
         return Score(
@@ -126,8 +132,9 @@ class Scorer:
             self.yardstick.source.n if self.has_p_values else None,
             tuple(atom.GetSymbol() for atom in structure.mol.GetAtoms()),
             tuple(found.atom_scores),
-            tuple(found.findings),
+            (*found.findings, *_findings(novel)),
             structure.mol,
+            _blamed(novel, structure.mol.GetNumAtoms()),
             found.diagnosis,
         )
 
@@ -154,6 +161,24 @@ class Scorer:
             *_at_fault(record, faults),
             findings=tuple(faults.findings),
         )
+
+
+def _findings(novel: Novelty | None) -> list[Finding]:
+    if novel is None:
+        return []
+    told = (blame for blame in novel.blames if blame.energy > 0)
+    return [Finding("novelty", "surroundings", b.atoms, b.energy, math.nan, math.nan, b.words) for b in told]
+
+
+def _blamed(novel: Novelty | None, n_atoms: int) -> tuple[float, ...]:
+    """Share the energy that makes a molecule new out to atoms, (N,) nats; nothing without a library."""
+    if novel is None:
+        return ()
+    shares = [0.0] * n_atoms
+    for blame in novel.blames:
+        for atom in blame.atoms:
+            shares[atom] += blame.energy / len(blame.atoms)
+    return tuple(shares)
 
 
 def _at_fault(record: Record, faults: Faults) -> tuple[tuple[str, ...], tuple[float, ...]]:
