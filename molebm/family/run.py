@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import nn
@@ -15,6 +15,8 @@ from molebm.family.checkpoint import TrainedEnergy
 from molebm.family.config import FamilyConfig
 from molebm.family.interface import Data, FamilyModel, Moment, State
 from molebm.models.checkpoint import load_tensors, save_tensors
+
+Kind = TypeVar("Kind", bound=FamilyModel)
 
 MOST_TRUSTED = 5000  # energies that p-values are held against
 PATIENCE = 20  # updates in a row without a finite gradient, after which the run counts as diverged
@@ -133,6 +135,14 @@ class FamilyRun:
                 mean.lerp_(value, 1 - keep)
             for kept, buffer in zip(self.average.buffers(), self.model.buffers(), strict=True):
                 kept.copy_(buffer)
+
+
+def fit(model_type: type[Kind], config: FamilyConfig, data: Data, device: torch.device | None = None) -> Kind:
+    """Train a model in memory from beginning to end and return its average."""
+    run = FamilyRun(model_type, config, data, device or torch.device("cpu"))
+    while run.n_updates < config.updates:
+        run.advance()
+    return cast(Kind, run.average.eval())
 
 
 def held_out_energies(model: FamilyModel, data: Data, config: FamilyConfig, device: torch.device) -> list[float]:

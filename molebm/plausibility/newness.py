@@ -13,7 +13,7 @@ from molebm.chem.circles import RADIUS, Circle
 from molebm.family.features import Features
 from molebm.family.rbm import RbmConfig, RestrictedBoltzmannMachine
 from molebm.family.rbm_partition import exact_ln_partition
-from molebm.family.run import FamilyRun
+from molebm.family.run import fit
 
 UNSEEN: Final = (1, 2, 3, 4, 6, 8, 12, 16)  # circles of a radius in no other molecule, from which a bit is set
 SIZES: Final = (8, 12, 16, 20, 24, 28, 32, 40, 50)  # heavy atoms, from which a bit is set
@@ -49,10 +49,7 @@ class Newness:
     def __init__(self, bits: Tensor, seed: int = 0) -> None:
         config = RbmConfig(hidden=HIDDEN, updates=UPDATES, seed=seed)
         data = Features({"x": bits}, ["train"] * len(bits), [""] * len(bits), {})
-        run = FamilyRun(RestrictedBoltzmannMachine, config, data, torch.device("cpu"))
-        while run.n_updates < config.updates:
-            run.advance()
-        self._machine = run.average.double()
+        self._machine = fit(RestrictedBoltzmannMachine, config, data).double()
         self._ln_partition = exact_ln_partition(self._machine)
 
     def energy(self, bits: Tensor) -> Tensor:

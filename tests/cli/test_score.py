@@ -110,6 +110,18 @@ def test_what_no_molecule_is_is_scored_and_flagged_and_no_failure(damaged: Path,
     assert "C0 has valence 5" in table.reasons[3]
 
 
+def test_library_says_how_new_a_molecule_is_and_where(good: Path, tmp_path: Path):
+    library = tmp_path / "library.smi"
+    library.write_text("\n".join("C" * n + "O" for n in range(1, 41)))
+    atoms = tmp_path / "atoms.csv"
+    result = run(good, "-o", tmp_path / "scores.csv", "--library", library, "--atoms", atoms, "--alpha", 0.2)
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(tmp_path / "scores.csv")
+    assert table.novelty_p_value.between(0, 1).all()
+    of_atoms = pd.read_csv(atoms).groupby("record").novelty.sum()
+    assert (of_atoms[table.record[table.reasons.str.contains("no molecule of the library", na=False)]] > 0).all()
+
+
 @pytest.mark.parametrize("taken", ["scores.csv", "scores.failures.csv", "atoms.csv", "terms.csv", "page.html"])
 def test_output_in_the_way_is_a_bad_request(good: Path, tmp_path: Path, taken: str):
     (tmp_path / taken).write_text("precious")
@@ -151,7 +163,7 @@ def test_worst_atoms_and_terms_are_tabled(damaged: Path, tmp_path: Path):
     atoms, terms = tmp_path / "atoms.csv", tmp_path / "terms.tsv"
     assert run(damaged, "-o", tmp_path / "scores.csv", "--atoms", atoms, "--terms", terms).exit_code == 0
     per_atom = pd.read_csv(atoms)
-    assert list(per_atom.columns) == ["record", "name", "atom", "element", "score"]
+    assert list(per_atom.columns) == ["record", "name", "atom", "element", "score", "novelty"]
     assert per_atom.groupby("record").size().tolist() == [13, 13, 13], "a bond too many leaves no atoms to score"
     assert (per_atom.score >= 0).all()
     long = per_atom[per_atom.record == 2]
