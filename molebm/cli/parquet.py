@@ -21,7 +21,7 @@ PARQUET: Final = (".parquet", ".pq")
 _INTEGERS: Final = ("record", INPUT_RECORD, "atom", "n_calibration")
 _TEXTS: Final = (
     *("name", "status", STEREOISOMER, "reasons"),
-    *("element", "channel", "kind", "atoms", "words"),
+    *("element", "channel", "kind", "atoms", "words", "diagnosis"),
 )
 _ROWS: Final = 20_000  # in memory at once, and in a group of rows of the file
 

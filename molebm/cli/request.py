@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from molebm import __version__
 from molebm.cli.journal import Request
 from molebm.conformers.settings import GenerationSettings
 from molebm.conformers.sharding import Shard
+from molebm.plausibility.settings import ScoringSettings
 
 _END: Final = 1 << 20  # bytes at the beginning and at the end of an input that tell it from another
 
@@ -29,10 +31,27 @@ def request_of(source: str | Path, settings: GenerationSettings, shard: Shard) -
         "shard": str(shard),
         **asdict(settings),
         **models,
-        "molebm": __version__,
-        "rdkit": rdBase.rdkitVersion,
-        "torch": torch.__version__,
+        **_versions(),
     }
+
+
+def scoring_request(
+    files: Mapping[str, str | Path | None], settings: ScoringSettings, model: Path | None, **rest: str | float | None
+) -> Request:
+    """Describe a run of `score` by its settings, the files that it reads, its model, and the versions it ran with."""
+    decisive = {name: value for name, value in asdict(settings).items() if name != "threads"}
+    read = {name: _fingerprint(Path(file)) if file and Path(file).exists() else file for name, file in files.items()}
+    return {
+        **{name: None if file is None else str(file) for name, file in read.items()},
+        **decisive,
+        "model": None if model is None else ", ".join(map(_fingerprint, _files_of(model))),
+        **rest,
+        **_versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    return {"molebm": __version__, "rdkit": rdBase.rdkitVersion, "torch": torch.__version__}
 
 
 def _files_of(model: Path) -> list[Path]:

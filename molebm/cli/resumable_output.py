@@ -177,7 +177,7 @@ def resumable_output(
                 files.leave()
 
 
-def check_free(output: Path, *, resume: bool, force: bool) -> bool:
+def check_free(output: Path, *, resume: bool, force: bool, failures: Path | None = None) -> bool:
     """Look before any work is done at what stands where the output is to be, and say whether it is complete.
 
     Raises
@@ -195,7 +195,7 @@ def check_free(output: Path, *, resume: bool, force: bool) -> bool:
         return False
     if resume and output.is_file():
         return True
-    for path, replaced in ((output, force), (failures_path(output), force or resume)):
+    for path, replaced in ((output, force), (failures or failures_path(output), force or resume)):
         check_output(path, force=replaced)  # failures alone are of an output that was taken away
         if path.exists() and not path.is_file():
             raise RequestError(f"output '{path}' is no regular file; name another")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from molebm.cli.failures import FAILURE_COLUMNS, failure_row, failures_path
-from molebm.cli.log import count, tell, tell_failure
+from molebm.cli.failures import failures_path
+from molebm.cli.log import count, tell
 from molebm.cli.options import (
     check_output,
     device_option,
@@ -20,10 +19,10 @@ from molebm.cli.options import (
     quiet_option,
     resolve_device,
     resolve_threads,
+    resume_option,
     seed_option,
     threads_option,
 )
-from molebm.cli.progress import progress
 from molebm.errors import RequestError
 
 if TYPE_CHECKING:
@@ -68,6 +67,7 @@ Examples:
 @seed_option
 @device_option
 @threads_option
+@resume_option
 @force_option
 @quiet_option
 def score(
@@ -94,6 +94,7 @@ def score(
     seed: int,
     device: str,
     threads: int | None,
+    resume: bool,
     force: bool,
     quiet: bool,
 ) -> int:
@@ -118,31 +119,34 @@ def score(
     p-value that is small where the structure is like none of the kinds known. A record's stereo is that of its
     coordinates, unless --template or its data field declared_smiles says what it is meant to be. Missing hydrogens
     are added and relaxed. What cannot be scored is listed again, with what to do, in a table that ends in
-    .failures.csv beside the output.
+    .failures.csv beside the output. All appear when the run is complete; one that was interrupted is gone on
+    with by --resume.
     """
     import torch
 
-    from molebm.chem.writing import csv_writer, replacing
-    from molebm.cli.parquet import check_parquet, is_in_parquet, table_writer
-    from molebm.cli.score_output import ATOM_COLUMNS, TERM_COLUMNS, atom_rows, flag_again, term_rows, unflagged
-    from molebm.cli.score_plot import ScorePlot, check_plot
-    from molebm.conformers.outcomes import failure
+    from molebm.cli.parquet import check_parquet, is_in_parquet
+    from molebm.cli.request import scoring_request
+    from molebm.cli.resumable_output import check_free
+    from molebm.cli.score_page import Worst
+    from molebm.cli.score_plot import check_plot
+    from molebm.cli.score_run import Outputs, Scoring, score_to_end, write_page, write_plot, write_tables
     from molebm.parametrise import named_energy
     from molebm.plausibility.calibration import load_calibration
     from molebm.plausibility.diagnosis import load_diagnostician
-    from molebm.plausibility.report import ReportCollector
-    from molebm.plausibility.scores import COLUMNS
     from molebm.plausibility.scoring import ScoringSettings, score_records
     from molebm.plausibility.trained_library import read_library
 
     failures = failures_path(output)
-    outputs = [path for path in (output, failures, atoms, terms, report, plot) if path is not None]
-    for path in outputs:
-        if outputs.count(path) > 1:
+    outputs = Outputs(output, failures, atoms, terms, report, plot, fdr)
+    named_outputs = [path for path in (output, failures, atoms, terms, report, plot) if path is not None]
+    for path in named_outputs:
+        if named_outputs.count(path) > 1:
             raise RequestError(f"'{path}' is named for two outputs; name another file for one of them")
-        check_output(path, force=force)
+        if not resume:
+            check_output(path, force=force)
         if is_in_parquet(path):
             check_parquet()
+    complete = check_free(outputs.rows, resume=resume, force=force, failures=failures) or (resume and output.is_file())
     if plot is not None:
         check_plot(plot)
     if fdr is not None and not 0 < fdr < 1:
@@ -156,57 +160,42 @@ def score(
         device=str(resolve_device(device)),
         threads=resolve_threads(threads),
     )
-    records = _records(input, template, topology, select, stride)
+    read = {
+        "input": input,
+        "library": library,
+        "calibration": calibration,
+        "diagnosis": diagnosis,
+        "topology": topology,
+    }
+    rest: dict[str, str | float | None] = {"energy": energy, "diagnose": diagnose, "select": select, "stride": stride}
+    rest |= {"atoms": atoms is not None, "terms": terms is not None}
     named = named_energy(energy, model)
     known = read_library(library) if library else None
     diagnostician = load_diagnostician(diagnosis, alpha=alpha) if diagnose or diagnosis else None
-    scores = score_records(records, named, settings, load_calibration(calibration), known, diagnostician)
+    calibrated = load_calibration(calibration)
     torch.set_num_threads(1)  # the threads are shared out over batches
-
-    n_scored = n_failed = n_flagged = 0
-    with ExitStack() as stack:
-        table = unflagged(output) if fdr is not None else output
-        write_row = stack.enter_context(table_writer(table, COLUMNS, force=force or fdr is not None))
-        write_atom = stack.enter_context(table_writer(atoms, ATOM_COLUMNS, force=force)) if atoms else None
-        write_term = stack.enter_context(table_writer(terms, TERM_COLUMNS, force=force)) if terms else None
-        facts = {"energy": energy, "plausible structures": settings.source}
-        if fdr is not None:
-            facts["flagged in the table"] = f"by a rate of false discoveries of {fdr:g}"
-        page = ReportCollector(input, alpha=alpha, facts=facts) if report else None
-        trace = ScorePlot(alpha=alpha, stride=stride if topology else None) if plot else None
-        advance = stack.enter_context(progress("scoring", unit="structure", quiet=quiet))
-        for found in scores:
-            write_row(found.row())
-            if write_atom is not None:
-                for row in atom_rows(found):
-                    write_atom(row)
-            if write_term is not None:
-                for row in term_rows(found):
-                    write_term(row)
-            if page is not None:
-                page.add(found)
-            if trace is not None:
-                trace.add(found)
-            if found.score is None:
-                if not n_failed:
-                    write_failure = stack.enter_context(csv_writer(failures, FAILURE_COLUMNS, force=force))
-                reported = failure(found.name, found.source, found.status)
-                write_failure(failure_row(found.record, reported))
-                tell_failure(reported.name, reported.input, reported.reason, reported.cure)
-                n_failed += 1
-            else:
-                n_scored += 1
-                n_flagged += bool(found.flagged)
-            advance(1)
+    scoring = Scoring(
+        lambda: _records(input, template, topology, select, stride),
+        lambda records: score_records(records, named, settings, calibrated, known, diagnostician),
+        settings.batch_size,
+        scoring_request(read, settings, model, **rest),
+    )
+    facts = {"energy": energy, "plausible structures": settings.source}
     if fdr is not None:
-        n_flagged = flag_again(table, output, fdr, force=force)
-    if page is not None and report is not None:
-        with replacing(report, force=force) as file:
-            file.write(page.render())
-    if trace is not None and plot is not None:
-        trace.write(plot)
-    if not n_failed:
-        failures.unlink(missing_ok=True)  # of an earlier run
+        facts["flagged in the table"] = f"by a rate of false discoveries of {fdr:g}"
+    worst, done = Worst(), None
+    if not complete:
+        done, worst = score_to_end(scoring, outputs, resume=resume, force=force, quiet=quiet)
+    if report is not None and (done or not report.exists()):
+        write_page(scoring, outputs, worst, input, alpha, facts)
+    if plot is not None and (done or not plot.exists()):
+        write_plot(outputs, alpha, stride if topology else None)
+    n_flagged = write_tables(outputs)
+    if done is None:
+        tell(f"'{output}' is complete; to make it anew, use --force in place of --resume")
+        return 1 if failures.exists() else 0
+    n_scored, n_failed = done.counts.get("scored", 0), done.n_failed
+    n_flagged = done.counts.get("flagged", 0) if n_flagged is None else n_flagged
     count(scored=n_scored, flagged=n_flagged, failed=n_failed)
     tell(f"{n_scored} structures scored in '{output}', {n_flagged} of them flagged", quiet=quiet)
     if n_failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -16,7 +16,7 @@ from molebm.plausibility.report import STRUCTURES, ReportCollector, Scored
 from molebm.plausibility.scores import ALL_CHANNELS, OK
 
 Row = Mapping[str, str]
-Again: TypeAlias = Callable[[Mapping[int, "Tabled"]], Iterator[Scored]]
+Again: TypeAlias = Callable[[Mapping[int, "Tabled"]], Iterable[Scored]]
 """Gives what is drawn of the worst, by their record."""
 
 
@@ -38,17 +38,38 @@ class Tabled:
     mol: Chem.Mol | None = field(default=None, repr=False)
 
 
+class Worst:
+    """Keeps the worst of what is scored, to be drawn."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[bool, float, int, Scored]] = []
+
+    def add(self, found: Scored) -> None:
+        if found.score is not None:
+            heapq.heappush(self._heap, (bool(found.flagged), found.score, -found.record, found))
+            if len(self._heap) > STRUCTURES:
+                heapq.heappop(self._heap)
+
+    def among(self, wanted: Container[int]) -> dict[int, Scored]:
+        """Return those of these records, by their record."""
+        return {found.record: found for *_, found in self._heap if found.record in wanted}
+
+
 def page_of_table(table: Path, again: Again, title: str, alpha: float, facts: Mapping[str, str] | None = None) -> str:
     """Render the page, the table read twice: for the worst, which are drawn, and for all."""
-    with score_rows(table) as rows:
-        scored = (found for found in map(_tabled, rows) if found.score is not None)
-        worst = heapq.nsmallest(STRUCTURES, scored, key=lambda one: (not one.flagged, -(one.score or 0), one.record))
+    scored = (found for found in tabled(table) if found.score is not None)
+    worst = heapq.nsmallest(STRUCTURES, scored, key=lambda one: (not one.flagged, -(one.score or 0), one.record))
     drawn = {one.record: one for one in again({one.record: one for one in worst})}
     page = ReportCollector(title, alpha=alpha, facts=facts)
-    with score_rows(table) as rows:
-        for found in map(_tabled, rows):
-            page.add(drawn.get(found.record, found))
+    for found in tabled(table):
+        page.add(drawn.get(found.record, found))
     return page.render()
+
+
+def tabled(table: Path) -> Iterator[Tabled]:
+    """Read a table of scores."""
+    with score_rows(table) as rows:
+        yield from map(_tabled, rows)
 
 
 def drawable(sdf: Path, worst: Mapping[int, Tabled]) -> Iterator[Scored]:

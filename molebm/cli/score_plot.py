@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from molebm.errors import RequestError
 
 if TYPE_CHECKING:
-    from molebm.plausibility.scores import Score
+    from molebm.plausibility.report import Scored
 
 _WHEN: Final = {".png": "Creation Time", ".svg": "Date", ".pdf": "CreationDate"}
 KINDS: Final = tuple(_WHEN)
@@ -27,7 +27,7 @@ class ScorePlot:
         self._flagged: list[bool] = []
         self._channels: dict[str, list[float]] = {}
 
-    def add(self, found: Score) -> None:
+    def add(self, found: Scored) -> None:
         """Take the next record."""
         missing = float("nan")
         n_before = len(self._scores)
