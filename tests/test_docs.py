@@ -2,22 +2,30 @@
 
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from molebm.cli.main import COMMANDS, load_command
+from molebm.cli.main import COMMANDS, cli, load_command
 from molebm.training.config import TrainingConfig
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHELLS = ("bash", "console")
+TUTORIALS = [page for page in PAGES if page.name.startswith("tutorial_")]
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+
+def named(page: Path) -> str:
+    return str(page.relative_to(REPOSITORY))
+
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=named)
 
 
 def blocks(page: Path, *languages: str) -> Iterator[tuple[int, str]]:
@@ -63,7 +71,25 @@ def options() -> dict[str, list[click.Option]]:
     return found
 
 
-@each_page
+@pytest.mark.parametrize("page", TUTORIALS, ids=named)
+def test_tutorials_run_from_start_to_finish(page, tmp_path, monkeypatch):
+    """Every block in its order, in one folder; commands of molebm in this process, which has imported all it needs."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").symlink_to(REPOSITORY / "data")
+    namespace = {"__name__": page.stem}
+    for line, text in blocks(page, "python", *SHELLS):
+        if (line, text) in blocks(page, "python"):
+            exec(compile("\n" * (line - 1) + text, str(page), "exec"), namespace)  # noqa: S102
+            continue
+        for command in prompted((line, text))[1].splitlines() or text.splitlines():
+            if command.startswith("molebm "):
+                result = CliRunner().invoke(cli, [*shlex.split(command)[1:], "--quiet"], prog_name="molebm")
+                assert result.exit_code in (0, 1), f"{command}: {result.output}"
+            else:
+                subprocess.run(command, shell=True, check=True)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in TUTORIALS], ids=named)
 def test_python_examples_run_as_they_stand(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": page.stem}
