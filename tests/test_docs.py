@@ -141,6 +141,11 @@ def test_relative_links_lead_to_files(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_every_command_is_on_the_first_page():
+    shown = [words[1] for words in shell_commands(REPOSITORY / "docs" / "README.md") if words[0] == "molebm"]
+    assert sorted(shown) == sorted(COMMANDS)
+
+
 def test_training_settings_shown_are_all_there_are_with_their_defaults():
     ((_, text),) = blocks(REPOSITORY / "docs" / "train.md", "toml")
     shown = TrainingConfig.model_validate(tomllib.loads(text))
