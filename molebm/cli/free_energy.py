@@ -54,8 +54,17 @@ BASIN_COLUMNS: Final = (
 @click.command(name="free-energy", epilog=EXAMPLES)
 @click.argument("source")
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Table to write, .csv or .tsv.")
-@click.option("--from", "first", type=click.Choice(ENERGY_NAMES), default="mmff94", show_default=True)
-@click.option("--to", "last", type=click.Choice(ENERGY_NAMES), default="learned", show_default=True)
+@click.option(
+    "--from",
+    "first",
+    type=click.Choice(ENERGY_NAMES),
+    default="mmff94",
+    show_default=True,
+    help="Energy to begin with.",
+)
+@click.option(
+    "--to", "last", type=click.Choice(ENERGY_NAMES), default="learned", show_default=True, help="Energy to end with."
+)
 @click.option("--temperature", type=float, default=300.0, show_default=True, help="K.")
 @click.option("--to-temperature", type=float, help="K, of the energy that it goes to, if another.")
 @click.option("--basins", type=click.Path(path_type=Path), help="Also a table of conformers by their torsion states.")

@@ -15,8 +15,8 @@ from molebm.cli.main import COMMANDS, cli, load_command
 REPOSITORY = Path(__file__).resolve().parents[2]
 AT_ONCE = {"completion", "doctor", "merge", "plot", "report"}  # nothing is drawn at random, and nothing is shared out
 NO_SEED = {"calibrate", "energies", "featurise"}  # nothing is drawn
-NO_DEVICE = {"featurise", "prepare", "prepare-openmm"}  # MMFF94 chains run on the CPU; OpenMM has --platform
-NO_THREADS = {"calibrate", "energies", "featurise"}  # one thread, in which batches are computed
+NO_DEVICE = {"featurise", "free-energy", "prepare", "prepare-openmm"}  # chains run on the CPU; OpenMM has --platform
+NO_THREADS = {"calibrate", "energies", "featurise", "free-energy"}  # one thread, in which batches are computed
 
 each_command = pytest.mark.parametrize("name", COMMANDS)
 
