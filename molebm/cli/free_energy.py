@@ -60,10 +60,10 @@ BASIN_COLUMNS: Final = (
     type=click.Choice(ENERGY_NAMES),
     default="mmff94",
     show_default=True,
-    help="Energy to begin with.",
+    help="Energy to leave.",
 )
 @click.option(
-    "--to", "last", type=click.Choice(ENERGY_NAMES), default="learned", show_default=True, help="Energy to end with."
+    "--to", "last", type=click.Choice(ENERGY_NAMES), default="learned", show_default=True, help="Energy to reach."
 )
 @click.option("--temperature", type=float, default=300.0, show_default=True, help="K.")
 @click.option("--to-temperature", type=float, help="K, of the energy that it goes to, if another.")
