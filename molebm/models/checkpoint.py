@@ -38,9 +38,13 @@ class LearnedModel:
     residual: ResidualNetwork | None = None
 
     def parameters(self, topology: Topology) -> Parameters:
-        """Predict the kernel's parameters, detached, on the device of the topology."""
+        """Predict the kernel's parameters, detached, in single precision on the device of the topology.
+
+        A network in double precision, as `load_model` gives it, rounds them alike whatever comes beside a molecule,
+        and in whatever order its atoms are.
+        """
         with torch.no_grad():
-            return self.network.to(topology.device)(topology)
+            return self.network.to(topology.device)(topology).to(dtype=torch.float32)
 
     def energy(self, topology: Topology) -> EnergyFn:
         """Bind the kernel, and the residual if there is one, to a topology."""
@@ -100,7 +104,7 @@ def load_model(path: str | Path | None = None) -> LearnedModel:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"the weights of '{stem}' do not fit its settings: {error}") from error
-    return LearnedModel(network.eval().requires_grad_(False), metadata, residual)
+    return LearnedModel(network.double().eval().requires_grad_(False), metadata, residual)
 
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import Tensor, nn
 
@@ -51,4 +53,4 @@ class ReversibleHead(nn.Module):
 
     @staticmethod
     def _read(places: list[Tensor], chain: Tensor) -> Tensor:
-        return torch.stack([place[row] for place, row in zip(places, chain, strict=True)]).sum(0)
+        return functools.reduce(torch.add, (place[row] for place, row in zip(places, chain, strict=True)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,7 @@ from torch_geometric.nn import MessagePassing
 from molebm.forcefield.parameters import Parameters
 from molebm.models import priors
 from molebm.models.heads import ReversibleHead, SlotHead
+from molebm.models.likeness import atom_kinds, bond_kinds, kinds
 from molebm.topology import ATOM_FEATURE_SIZES, BOND_FEATURE_SIZES, Topology
 
 TORSION_HARMONICS: Final = 6
@@ -29,12 +30,33 @@ class GraphNetwork(nn.Module):
 
     def encode(self, topology: Topology) -> tuple[Tensor, Tensor]:
         """Encode atoms, (N, width), and bonds, (B, width)."""
-        bonds = self.bond_embedding(topology.bond_features)
-        both_ways = torch.cat([topology.bonds, topology.bonds.flip(0)], dim=1)
-        atoms = self.atom_embedding(topology.atom_features)
-        for layer in self.layers:
-            atoms = layer(atoms, both_ways, bonds)
-        return self.norm(atoms), bonds
+        found = self.encode_kinds(topology)
+        return found.atoms[found.atom_kind], found.bonds[found.bond_kind]
+
+    def encode_kinds(self, topology: Topology) -> Encodings:
+        """Encode atoms and bonds that look alike once."""
+        of_bonds = bond_kinds(topology)
+        bonds = self.bond_embedding(topology.bond_features[:, of_bonds.example])
+        senders, receivers = torch.cat([topology.bonds, topology.bonds.flip(0)], dim=1)
+        here, *later = atom_kinds(topology, len(self.layers))
+        atoms = self.atom_embedding(topology.atom_features[:, here.example])
+        for layer, there in zip(self.layers, later, strict=True):
+            place = torch.full_like(there.of, -1)
+            place[there.example] = torch.arange(len(there.example), device=place.device)
+            chosen = place[receivers] >= 0
+            edges = torch.stack([here.of[senders[chosen]], place[receivers[chosen]]])
+            atoms = layer(atoms, here.of[there.example], edges, bonds, of_bonds.of.repeat(2)[chosen])
+            here = there
+        return Encodings(self.norm(atoms), bonds, here.of, of_bonds.of)
+
+
+class Encodings(NamedTuple):
+    """What a network makes of atoms and bonds, by kinds of those that look alike to it."""
+
+    atoms: Tensor  # (M, width)
+    bonds: Tensor  # (L, width)
+    atom_kind: Tensor  # (N,) int64
+    bond_kind: Tensor  # (B,) int64
 
 
 class ParameterNetwork(GraphNetwork):
@@ -60,14 +82,14 @@ class ParameterNetwork(GraphNetwork):
 
     def forward(self, topology: Topology) -> Parameters:
         """Predict the parameters of every molecule of a topology."""
-        t = topology
-        atoms, bonds = self.encode(t)
-        stiffness, length = self.bond(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
-        bend, theta, symmetric, antisymmetric = self.angle(atoms, bonds, t.angles, t.angle_bonds).T
-        around = torch.stack([atoms[t.impropers[row]] for row in (0, 2, 3)]).sum(0)
-        (improper,) = self.improper(atoms[t.impropers[1]], around).T
-        radius, depth, softness, donor, acceptor = self.atom(atoms).T
-        (increment,) = self.increment(atoms, bonds, t.bonds, torch.arange(t.bonds.shape[1], device=t.device)[None]).T
+        t, e = topology, self.encode_kinds(topology)
+        along = torch.arange(t.bonds.shape[1], device=t.device)[None]
+        stiffness, length = _per_term(self.bond, e, t.bonds, along).T
+        bend, theta, symmetric, antisymmetric = _per_term(self.angle, e, t.angles, t.angle_bonds).T
+        around, centre = e.atom_kind[t.impropers[[0, 2, 3]]], e.atom_kind[t.impropers[1]]
+        (improper,) = self.improper(e.atoms[centre], e.atoms[around].sum(0)).T
+        radius, depth, softness, donor, acceptor = self.atom(e.atoms)[e.atom_kind].T
+        (increment,) = _per_term(self.increment, e, t.bonds, along).T
         pair_radius, pair_depth = combine(
             priors.radius(t) * torch.exp(0.3 * torch.tanh(radius)),
             priors.WELL_DEPTH * torch.exp(2 * torch.tanh(depth)),
@@ -85,12 +107,19 @@ class ParameterNetwork(GraphNetwork):
             stretch_bend_k=priors.STRETCH_BEND_K
             * torch.tanh(torch.stack([symmetric + antisymmetric, symmetric - antisymmetric]))
             * ~priors.is_linear(t),
-            torsion_v=priors.TORSION_V * torch.tanh(self.torsion(atoms, bonds, t.torsions, t.torsion_bonds).T),
+            torsion_v=priors.TORSION_V * torch.tanh(_per_term(self.torsion, e, t.torsions, t.torsion_bonds).T),
             improper_k=priors.IMPROPER_K * torch.tanh(improper + 0.1),
             pair_radius=pair_radius,
             pair_depth=pair_depth,
             charge=charges(t, priors.charge_increment(t) + torch.tanh(increment)),
         )
+
+
+def _per_term(head: ReversibleHead, e: Encodings, atoms: Tensor, bonds: Tensor) -> Tensor:
+    """Read chains of atoms (n_atoms, T) and their bonds (n_bonds, T), each kind of chain once; (T, outputs)."""
+    atom_chain, bond_chain = e.atom_kind[atoms], e.bond_kind[bonds]
+    alike = kinds([*atom_chain, *bond_chain])
+    return head(e.atoms, e.bonds, atom_chain[:, alike.example], bond_chain[:, alike.example])[alike.of]
 
 
 class BondConvolution(MessagePassing):
@@ -111,12 +140,26 @@ class BondConvolution(MessagePassing):
         self.receiver = nn.Linear(width, width) if gated else None
         self.update_net = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.SiLU(), nn.Linear(2 * width, width))
 
-    def forward(self, atoms: Tensor, edges: Tensor, bonds: Tensor) -> Tensor:
+    def forward(self, atoms: Tensor, kept: Tensor, edges: Tensor, bonds: Tensor, along: Tensor) -> Tensor:
+        """Let kinds of atoms (M, width) send messages to those that come of them.
+
+        Parameters
+        ----------
+        kept
+            (M',) what each receiver was before the round.
+        edges
+            (2, E) senders below M and receivers below M'.
+        bonds, along
+            Encodings (L, width), and which of them each edge runs along, (E,).
+        """
         normed = self.norm(atoms)
-        along = self.along(bonds).repeat(2, 1)  # one row for each direction
-        asked = torch.zeros_like(normed) if self.receiver is None else self.receiver(normed)
-        received = self.propagate(edges, sent=self.sender(normed), along=along, asked=asked)
-        return atoms + self.update_net(torch.cat([normed, received], dim=-1))
+        asked = torch.zeros_like(normed[kept]) if self.receiver is None else self.receiver(normed)[kept]
+        size = (len(atoms), len(kept))
+        sent = self.sender(normed)
+        received = self.propagate(
+            edges, size=size, sent=(sent, None), asked=(None, asked), along=self.along(bonds)[along]
+        )
+        return atoms[kept] + self.update_net(torch.cat([normed[kept], received], dim=-1))
 
     def message(self, sent_j: Tensor, along: Tensor, asked_i: Tensor) -> Tensor:
         message = nn.functional.silu(sent_j + along)
