@@ -12,6 +12,8 @@ from molebm.family.interface import FamilyModel
 
 KINDS: Final = {  # module:class
     "rbm": "molebm.family.rbm:RestrictedBoltzmannMachine",
+    "dbn": "molebm.family.dbn:DeepBeliefNetwork",
+    "mlp": "molebm.family.mlp:DescriptorEnergy",
     "jem": "molebm.family.jem:JointEnergyModel",
     "cnn": "molebm.family.cnn_energy:CnnEnergy",
     "score": "molebm.family.score:ScoreModel",
