@@ -79,10 +79,10 @@ class Library:
             raise RequestError(f"the library has {len(distinct)} different molecules; give at least {FEWEST}")
         self._known = [self._generator.GetFingerprint(mol) for mol in distinct]
         found = [circles(mol) for mol in distinct]
-        self._seen = molecules_with(found)
+        self.seen = molecules_with(found)
         bits = torch.stack(
             [
-                bits_of(unseen_circles(of_one, self._seen, own=1), mol.GetNumAtoms())
+                bits_of(unseen_circles(of_one, self.seen, own=1), mol.GetNumAtoms())
                 for of_one, mol in zip(found, distinct, strict=True)
             ]
         )
@@ -102,10 +102,10 @@ class Library:
 
     def novelty(self, mol: Chem.Mol) -> Novelty:
         """Return the energy of a molecule, the p-value of energy and similarity together, and what is unseen in it."""
-        unseen = unseen_circles(circles(mol), self._seen, own=0)
+        unseen = unseen_circles(circles(mol), self.seen, own=0)
         n_heavy = mol.GetNumHeavyAtoms()
         energy = float(self._newness.energy(bits_of(unseen, n_heavy)[None]))
-        distance = self._distance(self._generator.GetFingerprint(Chem.RemoveAllHs(mol)))
+        distance = self.distance(mol)
         together = self._together(np.array([energy]), np.array([distance]))
         blames = [
             Blame(circle.atoms, cost, _words(mol, circle.atoms[0], circle.radius))
@@ -113,6 +113,10 @@ class Library:
         ]
         blames.sort(key=lambda blame: -blame.energy)
         return Novelty(energy, float(conformal_p_value(together, self._trusted)[0]), blames)
+
+    def distance(self, mol: Chem.Mol) -> float:
+        """One minus the Tanimoto similarity to the nearest molecule of the library."""
+        return self._distance(self._generator.GetFingerprint(Chem.RemoveAllHs(mol)))
 
     def _together(self, energies: Numbers, distances: Numbers) -> Numbers:
         """Minus the logarithm of the harmonic mean of the shares of trusted molecules that are as new."""
