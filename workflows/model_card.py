@@ -19,6 +19,8 @@ import matplotlib.pyplot as plt
 from benchmarks.learned_tables import missed, tables
 from matplotlib.axes import Axes
 
+from molebm.figures.training import read_training_log
+
 N_WORST = 6  # groups named among the limits
 FEWEST_MOLECULES = 10  # of a kind, below which its figures say little
 
@@ -34,7 +36,7 @@ Row = Mapping[str, Any]
 def main(model: Path, log: Path, figures: Path, card: Path, curves: Path) -> None:
     """Draw the curves and write the card."""
     metadata, measured = json.loads(model.read_text()), json.loads(figures.read_text())
-    reports = {row["update"]: row for row in map(json.loads, log.read_text().splitlines())}  # the last of each update
+    reports = {row["update"]: row for row in read_training_log(log)}
     curves.parent.mkdir(parents=True, exist_ok=True)
     _draw([reports[update] for update in sorted(reports)], curves)
     picture = os.path.relpath(curves, card.parent)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
@@ -36,7 +37,7 @@ class JsonLog:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         seconds = round(time.monotonic() - self._began, 3)
         line = {"event": event, "time": now, "seconds": seconds, **fields}
-        click.echo(json.dumps(line, default=str, ensure_ascii=False), err=True)
+        click.echo(json.dumps(_plain(line), ensure_ascii=False, allow_nan=False), err=True)
 
 
 def json_log() -> JsonLog | None:
@@ -110,8 +111,22 @@ def _logged(body: Callable[..., int | None], args: tuple[Any, ...], arguments: d
         except (MolebmError, KeyboardInterrupt) as error:
             code, text = how_it_ended(error)
             log.write("error", text=text)
+        except BaseException as error:  # a mistake in the program, which Python then tells in full
+            log.write("crash", text=f"{type(error).__name__}: {error}")
+            raise
     log.write("done", exit_code=code, counts=log.counts)
     return code
+
+
+def _plain(value: Any) -> Any:
+    """Turn what JSON lacks into what it has: numbers that are none into null, all else into text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 @contextmanager

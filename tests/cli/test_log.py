@@ -75,6 +75,24 @@ def test_a_warning_is_an_event_and_not_a_line_between(monkeypatch):
     assert [(one["event"], one.get("text")) for one in events] == [("start", None), ("warning", "mind"), ("done", None)]
 
 
+def test_what_json_lacks_is_told_in_what_it_has(monkeypatch):
+    def job():
+        tell("odd", figures={"loss": float("nan")}, path=Path("a"), pairs=((1, 2.5),), yes=True)
+
+    _, events = followed(monkeypatch, job, "--json")
+    told = {key: events[1][key] for key in ("figures", "path", "pairs", "yes")}
+    assert told == {"figures": {"loss": None}, "path": "a", "pairs": [[1, 2.5]], "yes": True}
+
+
+def test_a_mistake_in_the_program_is_told_and_not_hidden(monkeypatch):
+    def job():
+        raise KeyError("a bug")
+
+    result, events = followed(monkeypatch, job, "--json")
+    assert isinstance(result.exception, KeyError)
+    assert [one["event"] for one in events] == ["start", "crash"]
+
+
 def test_without_json_only_people_are_told(monkeypatch):
     def job():
         tell("done")
