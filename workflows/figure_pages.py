@@ -37,14 +37,6 @@ def main(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as work:
         page = _report(Path(work))
         flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        command = [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--window-size={size}",
-        ]
         flags += [f"--window-size={WINDOW[0]},{WINDOW[1]}", f"--screenshot={folder / 'report.png'}"]
         subprocess.run([CHROMIUM, *flags, page.as_uri()], check=True)
     _plots(folder / "plots.png")
