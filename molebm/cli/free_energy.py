@@ -36,6 +36,7 @@ COLUMNS: Final = (
     "delta_f_kcal_mol",
     "error_kcal_mol",
     "effective_sample_size",
+    "hysteresis_kT",
     "chains",
 )
 BASIN_COLUMNS: Final = (
@@ -201,6 +202,7 @@ def _rows(record: Record, found: MoleculeFreeEnergies, settings: FreeEnergySetti
             "delta_f_kcal_mol": None if kcal is None else kcal * one.value,
             "error_kcal_mol": None if kcal is None else kcal * one.error,
             "effective_sample_size": one.effective_size,
+            "hysteresis_kT": one.hysteresis,
             "chains": found.n_chains,
         }
 

@@ -69,6 +69,7 @@ class Estimate(NamedTuple):
     lower: float | None = None  # kT, bounds
     upper: float | None = None
     effective_size: float | None = None
+    hysteresis: float | None = None  # kT, work that is lost forward and back
 
 
 class MoleculeFreeEnergies(NamedTuple):
@@ -134,7 +135,9 @@ def estimates(found: FreeEnergies, together: Multistate | None = None) -> list[E
         Estimate("bar", *_numbers(-value, error)),
         Estimate("leap", *_numbers(-leap.value, leap.error))._replace(effective_size=leap.effective_size.item()),
     ]
-    rows[0] = rows[0]._replace(effective_size=found.annealed_forward.effective_size.item())
+    rows[0] = rows[0]._replace(
+        effective_size=found.annealed_forward.effective_size.item(), hysteresis=annealed.hysteresis.item()
+    )
     if together is not None:
         rows.insert(3, Estimate("mbar", -together.value, together.error))
     return rows

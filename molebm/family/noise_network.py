@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu, softplus
+from torch.nn.functional import silu
 
 from molebm.family.noise_terms import NoiseTerms
 from molebm.models import priors
@@ -20,6 +20,9 @@ RADIUS: Final = (1.4, 2.4, 3.3, 4.1, 4.9, 5.6, 6.2, 7.0)  # Å, between atoms on
 SPREAD: Final = (0.04, 0.07, 0.15, 0.4, 0.6, 0.8, 1.0, 1.2)  # Å
 WEIGHT: Final = (1.0, 1.0, 0.5, 0.2, 0.1, 0.1, 0.1, 0.1)
 FADING: Final = 0.4  # Å of noise, about which the weights fall to those of a cloud
+
+STEREO: Final = 0.2  # Å², that atoms move when a centre is inverted, over what noise moves them
+MOST_STEREO: Final = 40.0  # kT, of an inverted centre without noise
 
 
 class NoiseNetwork(GraphNetwork):
@@ -109,8 +112,8 @@ class NoiseNetwork(GraphNetwork):
 
     def _stereo(self, head: nn.Linear, encoded: Tensor) -> Tensor:
         height, steepness = head(encoded).view(-1, 2, self.n_knots).movedim(1, 0)
-        fading = 1 / (1 + self.knots.exp().square())
-        return torch.stack([softplus(height), 4 * fading * torch.exp(torch.tanh(steepness))])
+        inverted = STEREO / (self.knots.exp().square() + STEREO / MOST_STEREO)  # (L,)
+        return torch.stack([inverted * torch.exp(3 * torch.tanh(height / 3)), 2 * torch.exp(torch.tanh(steepness))])
 
 
 class PairLookup:
