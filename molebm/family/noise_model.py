@@ -16,7 +16,7 @@ from molebm.family.config import FamilyConfig
 from molebm.family.conformers import Conformers
 from molebm.family.interface import Data, FamilyModel
 from molebm.family.noise_network import NoiseNetwork
-from molebm.family.noise_terms import Level, NoiseTerms, reduced_energy, reduced_forces
+from molebm.family.noise_terms import Level, NoiseTerms, floor_energy, reduced_energy, reduced_forces
 from molebm.forcefield.energy import EnergyFn, EnergyForces
 from molebm.topology import Topology
 from molebm.training.config import Count, Positive
@@ -106,9 +106,13 @@ class NoiseModel(FamilyModel):
         """
 
     def energy(self, x: Conformers) -> Tensor:
-        """Energies (G C,) kcal/mol at the least noise."""
+        """Energies (G C,) in kT per atom at the least noise, above those of every pair at its likeliest distance.
+
+        So counted, conformers of different molecules compare; for the energy of one molecule see `energy_at`.
+        """
         level = self.terms(x.topology).at(x.positions.new_tensor(self.widths[:1]))
-        return self.kT * reduced_energy(x.topology, level, x.positions).flatten()
+        above = reduced_energy(x.topology, level, x.positions) - floor_energy(x.topology, level)
+        return (above / x.topology.atoms_per_molecule()[:, None]).flatten()
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,14 @@ def reduced_energy(topology: Topology, level: Level, positions: Tensor) -> Tenso
     return energy + stereo_energy(topology, level, positions)
 
 
+def floor_energy(topology: Topology, level: Level) -> Tensor:
+    """E/kT if every pair could be at the likeliest of its distances, and all stereo as declared, (G, C or 1)."""
+    wells = log_blurred_shell(level.radius, level.radius, level.variance) + level.log_share  # (M, P, C or 1)
+    pairs = -level.weight * wells.amax(0)
+    energy = pairs.new_zeros((topology.n_molecules, pairs.shape[1]))
+    return energy.index_add(0, topology.molecule[level.pairs[0]], pairs)
+
+
 def reduced_forces(topology: Topology, level: Level, positions: Tensor) -> Tensor:
     """Evaluate the score, the negative gradient of `reduced_energy` by the positions, (3, N, C) 1/Å.
 

@@ -11,7 +11,7 @@ from molebm.chem.graph import topology_from_mol
 from molebm.family.blurred_distance import log_blurred_shell, mean_pull
 from molebm.family.diffusion_recovery import DiffusionModel, descend, levels, recovered, recovery_loss
 from molebm.family.noise_network import NoiseNetwork, pairs_and_separations
-from molebm.family.noise_terms import NoiseTerms, hats, reduced_energy, reduced_forces
+from molebm.family.noise_terms import NoiseTerms, floor_energy, hats, reduced_energy, reduced_forces
 from molebm.family.score import ScoreModel, denoising_loss
 from molebm.forcefield.energy import energy_and_forces
 from molebm.topology import concatenate
@@ -157,6 +157,17 @@ def test_diatomic_energy_is_the_best_that_denoising_can_find():
             for radius in (1.2, 1.6, 2.0)
         ]
         assert losses[1] < min(losses[0], losses[2])
+
+
+def test_floor_is_the_energy_of_a_diatomic_at_rest():
+    topology = topology_of("FCl")
+    level = diatomic(1.6, 0.05).at(torch.tensor([0.05]))
+    x = torch.zeros(3, 2, 3)
+    x[0, 1] = torch.tensor([1.5, 1.6, 1.7])
+    above = (reduced_energy(topology, level, x) - floor_energy(topology, level))[0]
+    assert above[1].item() == pytest.approx(0, abs=1e-5)
+    assert above[0].item() == pytest.approx(above[2].item(), rel=0.2)
+    assert above[0] > 0.4
 
 
 def gaussian_forces(variance):
