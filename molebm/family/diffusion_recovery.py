@@ -54,7 +54,8 @@ class DiffusionModel(NoiseModel):
     @classmethod
     def build(cls, config: DiffusionConfig, data: Data) -> DiffusionModel:
         network = {name: getattr(config, name) for name in NETWORK}
-        return cls(config.temperature, levels=config.levels, n_steps=config.n_steps, step=config.step, **network)
+        model = cls(config.temperature, levels=config.levels, n_steps=config.n_steps, step=config.step, **network)
+        return model.begun(config.begin_with)
 
     def settings(self) -> dict[str, Any]:
         return {**super().settings(), **self.hierarchy}

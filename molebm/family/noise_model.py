@@ -6,12 +6,14 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Generator, Tensor
 
+from molebm.errors import RequestError
+from molebm.family.checkpoint import load_trained
 from molebm.family.config import FamilyConfig
 from molebm.family.conformers import Conformers
 from molebm.family.interface import Data, FamilyModel
@@ -43,6 +45,7 @@ class NoiseConfig(FamilyConfig):
     hidden: Annotated[int, Field(ge=8)] = 64
     n_wells: Count = 3  # distances that a pair of atoms may have
     n_knots: Annotated[int, Field(ge=2)] = 6  # in ln σ
+    begin_with: Path | None = None  # a model of noised conformers whose weights are gone on from
     clip: Positive = 1.0
     averaging: Annotated[float, Field(ge=0, lt=1)] = 0.995
 
@@ -66,7 +69,26 @@ class NoiseModel(FamilyModel):
 
     @classmethod
     def build(cls, config: Any, data: Data) -> NoiseModel:
-        return cls(config.temperature, **{name: getattr(config, name) for name in NETWORK})
+        return cls(config.temperature, **{name: getattr(config, name) for name in NETWORK}).begun(config.begin_with)
+
+    def begun(self, path: Path | None) -> Self:
+        """Take the weights of another model of noised conformers, if one is named.
+
+        Raises
+        ------
+        RequestError
+            If it is of another kind, or its network is of another size.
+        """
+        if path is None:
+            return self
+        other = load_trained(path).model
+        if not isinstance(other, NoiseModel) or other.network_settings != self.network_settings:
+            raise RequestError(
+                f"begin_with names '{path}', whose network is not of the size that is asked for; give the settings of "
+                "that model, or leave begin_with out"
+            )
+        self.network.load_state_dict(other.network.state_dict())
+        return self
 
     def settings(self) -> dict[str, Any]:
         return {"temperature": self.temperature, **self.network_settings}

@@ -21,8 +21,8 @@ SPREAD: Final = (0.04, 0.07, 0.15, 0.4, 0.6, 0.8, 1.0, 1.2)  # Å
 WEIGHT: Final = (1.0, 1.0, 0.5, 0.2, 0.1, 0.1, 0.1, 0.1)
 FADING: Final = 0.4  # Å of noise, about which the weights fall to those of a cloud
 
-STEREO: Final = 0.2  # Å², that atoms move when a centre is inverted, over what noise moves them
-MOST_STEREO: Final = 40.0  # kT, of an inverted centre without noise
+STEREO: Final = 3.0  # Å², that atoms move when a centre is inverted, over what noise moves them
+MOST_STEREO: Final = 100.0  # kT, of an inverted centre without noise
 
 
 class NoiseNetwork(GraphNetwork):

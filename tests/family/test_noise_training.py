@@ -57,6 +57,17 @@ def test_run_that_was_cut_off_writes_the_same_model_and_its_energies_are_read_ag
     assert len(loaded.metadata["calibration"]) == 2
 
 
+def test_hierarchy_goes_on_from_a_score_based_model_of_its_size(folder, tmp_path):
+    run = begin_or_resume(KINDS[0], folder, tmp_path / "score", CPU)
+    list(train_until_done(run, folder, tmp_path / "score", checkpoint_every=6))
+    wanted = KINDS[1].model_copy(update={"begin_with": tmp_path / "score" / "model.safetensors"})
+    begun = begin_or_resume(wanted, folder, tmp_path / "diffusion", CPU).model
+    for name, weight in begun.network.state_dict().items():
+        assert torch.equal(weight, run.average.network.state_dict()[name])
+    with pytest.raises(RequestError, match="not of the size"):
+        begin_or_resume(wanted.model_copy(update={"width": 24}), folder, tmp_path / "other", CPU)
+
+
 def test_only_conformers_of_one_temperature_are_learned_from(folder):
     data = read_conformers(folder, 6, temperature=500.0)
     assert data.draw(1, torch.Generator().manual_seed(0), CPU).temperatures.unique().tolist() == [500]
