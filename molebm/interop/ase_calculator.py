@@ -10,9 +10,13 @@ import torch
 from rdkit import Chem
 
 from molebm.errors import MoleculeError, RequestError
-from molebm.forcefield.energy import energy_and_forces
-from molebm.interop.molecular_energy import energy_function, molecular_energy
+from molebm.forcefield.energy import EnergyFn, energy_and_forces
+from molebm.interop.molecular_energy import MolecularEnergy, energy_function, molecular_energy
+from molebm.models.couplings import ResidualEnergy
 from molebm.parametrise import LEARNED
+from molebm.references.openmm_energy import OpenMMEnergy
+from molebm.references.openmm_export import openmm_system
+from molebm.samplers.masses import atomic_masses
 
 try:
     from ase import Atoms, units
@@ -28,7 +32,8 @@ class MolebmCalculator(Calculator):
     """Energy and forces of one molecule in vacuum, in eV and eV/Å.
 
     Bonds are those of the molecule it was made for: atoms given to it must be the same elements in the same order,
-    and neither cell nor periodicity are looked at. Single precision is computed in C and good to 1e-4 eV/Å.
+    and neither cell nor periodicity are looked at. Single precision is computed by the kernel in C
+    and good to 1e-4 eV/Å, double by OpenMM.
 
     Parameters
     ----------
@@ -56,7 +61,7 @@ class MolebmCalculator(Calculator):
         molecule = molecular_energy(mol, energy, model)
         self._dtype = PRECISIONS[precision]
         self._numbers = molecule.topology.atomic_numbers.numpy()
-        self._energy_fn = energy_function(molecule, self._dtype)
+        self._energy_fn = energy_function(molecule) if precision == "single" else _in_double(molecule)
 
     def calculate(
         self,
@@ -83,6 +88,16 @@ class MolebmCalculator(Calculator):
         energy = found.energy.item() * EV_PER_KCAL
         forces = found.forces[:, :, 0].T.double().numpy() * EV_PER_KCAL
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
+
+
+def _in_double(molecule: MolecularEnergy) -> EnergyFn:
+    """Let OpenMM evaluate the kernel one conformer at a time, much faster than PyTorch does."""
+    topology = molecule.topology
+    system = openmm_system(topology, molecule.parameters.to(dtype=torch.float64), atomic_masses(topology))
+    mechanical = OpenMMEnergy(system, platform="Reference")
+    if molecule.couplings is None:
+        return mechanical
+    return ResidualEnergy(topology, mechanical, molecule.couplings.to(torch.float64))
 
 
 def to_ase(

@@ -78,7 +78,7 @@ def energy_forces(molecule: MolecularEnergy, particles: Sequence[int] | None = N
     RequestError
         If there is a residual and OpenMM has no PythonForce.
     """
-    yield from kernel_forces(molecule.topology, molecule.parameters, particles)
+    yield from kernel_forces(molecule.topology, molecule.parameters.to(dtype=torch.float64), particles)
     if molecule.couplings is not None:
         yield _residual_force(molecule.topology, molecule.couplings, particles)
 
