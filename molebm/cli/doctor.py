@@ -13,7 +13,7 @@ EXAMPLES: Final = """\b
 Examples:
   molebm doctor
   molebm doctor --device cuda
-  molebm doctor --json 2>/dev/null
+  molebm doctor --json > doctor.json
 """
 _MARKS: Final = {"ok": "ok     ", "absent": "absent ", "broken": "BROKEN "}
 

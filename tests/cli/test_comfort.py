@@ -1,5 +1,6 @@
 """Every command explains itself by example, can be followed by a program, and takes the options that mean something."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -81,3 +82,19 @@ def test_every_option_has_a_name_of_its_own_and_says_what_it_does():
         given = [one for parameter in parameters for one in (*parameter.opts, *parameter.secondary_opts)]
         assert len(set(given)) == len(given), name
         assert all(isinstance(parameter, click.Argument) or parameter.help for parameter in parameters), name
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"completion", "doctor"}])
+def test_a_request_that_cannot_be_met_is_told_as_json(name, tmp_path, monkeypatch):
+    """An example of each command, of files that are not there."""
+    monkeypatch.chdir(tmp_path)
+    lines = (load_command(name).epilog or "").replace("\\\n", " ").splitlines()
+    examples = [shlex.split(line) for line in lines if line.strip().startswith("molebm ")]
+    example = next(words for words in examples if any(Path(word).suffix or "/" in word for word in words[2:4]))
+    if name == "prepare-openmm":
+        example = next(words for words in examples if "--system" in words)
+    result = CliRunner().invoke(cli, [*example[1:], "--json"], prog_name="molebm")
+    events = [one for line in result.stderr.splitlines() if (one := json.loads(line))["event"] != "progress"]
+    assert [one["event"] for one in events] == ["start", "error", "done"], result.output
+    assert (result.exit_code, events[-1]["exit_code"]) == (2, 2)
+    assert events[1]["text"] and events[0]["command"] == name

@@ -47,6 +47,17 @@ def test_featurise_train_and_energies_follow_each_other(source, tmp_path):
     assert rows[-1]["status"] != "ok" and not rows[-1]["energy"]
 
 
+def test_training_is_followed_update_by_update_with_a_seed_of_its_own(source, tmp_path):
+    run("featurise", source, "-o", tmp_path / "bits", "--features", "maccs", "-q")
+    config = tmp_path / "run.toml"
+    config.write_text('model = "rbm"\nhidden = 4\nupdates = 3\nreport_every = 1\nseed = 1\n')
+    trained = run("train", config, tmp_path / "bits", "-o", tmp_path / "run", "--seed", 5, "--threads", 1, "--json")
+    events = [json.loads(line) for line in trained.stderr.splitlines()]
+    assert [one["update"] for one in events if one["event"] == "update"] == [1, 2, 3]
+    assert events[-1]["counts"] == {"updates": 3}
+    assert json.loads((tmp_path / "run" / "settings.json").read_text())["seed"] == 5
+
+
 def test_rows_are_split_by_scaffold(source, tmp_path):
     run("featurise", source, "-o", tmp_path / "bits", "-q")
     read = read_features(tmp_path / "bits")
