@@ -275,7 +275,7 @@ def test_same_input_gives_the_same_bytes(mixed: Path, tmp_path: Path):
         assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
 
 
-@pytest.mark.parametrize("options", [(), ("--fdr", 0.5)])
+@pytest.mark.parametrize("options", [("--diagnose",), ("--fdr", 0.5)])
 def test_tables_in_parquet_say_what_those_in_csv_do(mixed: Path, tmp_path: Path, options: tuple):
     parquet = pytest.importorskip("pyarrow.parquet", reason="Parquet needs pyarrow")
     for kind in ("csv", "parquet"):
@@ -293,6 +293,18 @@ def test_tables_in_parquet_say_what_those_in_csv_do(mixed: Path, tmp_path: Path,
     assert scores.flagged[scores.status == "ok"].map(type).eq(bool).all()
     assert not list(tmp_path.rglob(".*"))
     assert run(mixed, "-o", tmp_path / "parquet" / "scores.parquet").exit_code == 2
+
+
+def test_the_kind_of_defect_is_named_where_it_is_asked_for(damaged: Path, tmp_path: Path):
+    output = tmp_path / "scores.csv"
+    assert run(damaged, "-o", output, "--no-strain", "--diagnose").exit_code == 0
+    table = pd.read_csv(output)
+    assert table.diagnosis[2] == "wrong bond length"
+    assert pd.isna(table.diagnosis[3])  # no molecule, and nothing to measure
+    assert table.diagnosis_probability[:3].between(0, 1).all()
+    other = run(damaged, "-o", output, "--force", "--diagnosis", tmp_path / "none.safetensors")
+    assert other.exit_code == 2
+    assert "no model at" in other.stderr
 
 
 def test_scores_are_plotted_in_their_order(mixed: Path, tmp_path: Path):
