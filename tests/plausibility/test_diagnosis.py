@@ -72,8 +72,8 @@ def test_a_description_does_not_depend_on_place_or_company(drug):
     rows = described(embedded("CCO"), drug, embedded("c1ccccc1C(N)=O"), other)
     (alone,) = described(drug).values()
     assert alone.shape == (len(DEFECT_FEATURES),)
-    assert torch.allclose(rows[1], alone, atol=0.02)
-    assert torch.allclose(rows[3], alone, atol=0.05)
+    assert torch.allclose(rows[1], alone, atol=0.05)
+    assert torch.allclose(rows[3], alone, atol=0.1)
 
 
 def test_a_description_says_which_terms_are_off_and_which_way(drug):
