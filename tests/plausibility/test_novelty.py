@@ -7,12 +7,12 @@ from rdkit import Chem
 
 from molebm.chem.circles import circles, molecules_with
 from molebm.errors import CheckpointError, RequestError
-from molebm.family.checkpoint import TrainedEnergy
+from molebm.family.checkpoint import TrainedEnergy, save_trained
 from molebm.family.rbm import RestrictedBoltzmannMachine
 from molebm.family.rbm_partition import all_bits
 from molebm.plausibility.newness import N_BITS, UNSEEN, Newness, bits_of, unseen_circles
 from molebm.plausibility.novelty import Library
-from molebm.plausibility.trained_library import TrainedLibrary
+from molebm.plausibility.trained_library import TrainedLibrary, read_library
 
 ALCOHOLS = [Chem.MolFromSmiles("C" * n + "O") for n in range(1, 40)]
 INDOLE = Chem.MolFromSmiles("c1ccc2[nH]ccc2c1")
@@ -98,6 +98,17 @@ def test_trained_model_blames_the_bits_that_make_its_energy_higher():
     assert found.p_value == 1 / 20
     assert [(blame.atoms, round(blame.energy, 4)) for blame in found.blames] == [((2,), 5.0)]
     assert known.novelty(Chem.MolFromSmiles("CCF")).blames == []
+
+
+def test_library_is_read_from_molecules_or_from_a_model(tmp_path):
+    machine = RestrictedBoltzmannMachine(167, 2)
+    metadata = {"features": {"name": "maccs", "settings": {}}, "calibration": [0.0]}
+    save_trained(tmp_path / "model", TrainedEnergy(machine, metadata))
+    assert isinstance(read_library(str(tmp_path / "model.safetensors")), TrainedLibrary)
+    few = tmp_path / "few.smi"
+    few.write_text("CCO\nCCN\n")
+    with pytest.raises(RequestError, match="2 different molecules"):
+        read_library(str(few))
 
 
 def test_model_that_reads_no_features_is_no_library():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import islice
 
 import click
 import numpy as np
@@ -42,15 +43,18 @@ ALPHAS = np.logspace(-1, 5, 13)
 @click.command()
 @click.argument("library", type=click.Path(exists=True))
 @click.option("--features", default="morgan", show_default=True)
-@click.option("--layers", default="256,128", show_default=True)
-@click.option("--updates", default=4000, show_default=True)
+@click.option("--layers", default="256,64", show_default=True)
+@click.option("--updates", default=2000, show_default=True)
 @click.option("--objective", default="cd", show_default=True)
-@click.option("--draws", default=5, show_default=True)
+@click.option("--most", default=5000, show_default=True, help="Molecules, from the beginning of the file.")
+@click.option("--draws", default=4, show_default=True)
 @click.option("--labels", default="10,30,100,300,1000", show_default=True)
-def main(library: str, features: str, layers: str, updates: int, objective: str, draws: int, labels: str) -> None:
+def main(
+    library: str, features: str, layers: str, updates: int, objective: str, most: int, draws: int, labels: str
+) -> None:
     """Print the tables."""
     torch.set_num_threads(1)
-    mols = [record.mol for record in read_molecules(library) if record.mol is not None]
+    mols = [record.mol for record in islice(read_molecules(library), most) if record.mol is not None]
     pool = np.array([scaffold_split(mol) != "test" for mol in mols])
     make = featuriser(features)
     bits = torch.stack([make(mol)["x"] for mol in mols])
@@ -70,7 +74,6 @@ def main(library: str, features: str, layers: str, updates: int, objective: str,
         f"ridge on {sum(sizes)} principal components": _ridge(reduced, pool),
         "ridge on DBN features": _ridge(learned, pool),
         "ridge on bits and DBN features": _ridge(np.c_[raw, learned], pool),
-        "random forest on DBN features": _forest(learned, pool),
         "DBN, fine-tuned": _tuned(network, x, pool),
     }
     counts = [int(count) for count in labels.split(",")]
@@ -101,7 +104,7 @@ def _ridge(x: Array, pool: NDArray[np.bool_]) -> Predict:
 
 def _forest(x: Array, pool: NDArray[np.bool_]) -> Predict:
     def predict(chosen: NDArray[np.int64], y: Array) -> Array:
-        model = RandomForestRegressor(200, max_features=0.33, random_state=0, n_jobs=1)
+        model = RandomForestRegressor(100, max_features=0.1, random_state=0, n_jobs=1)
         return model.fit(x[chosen], y).predict(x[~pool])
 
     return predict
