@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from molebm import __version__
@@ -74,7 +75,8 @@ def examinations(device: str = "cpu") -> Iterator[Finding]:
     compilers = [path for name in COMPILERS if (path := shutil.which(name))]
     yield Finding("C compiler", "ok" if compilers else "absent", compilers[0] if compilers else "needed to build only")
     yield _kernel()
-    yield _tried("shipped model", _model)
+    for weights in shipped_models():
+        yield _tried(f"model {weights.stem}", partial(_model, weights))
     yield _tried("calibration", _calibration)
     for name, trial in TRIALS.items():
         yield _tried(name, partial(_timed, trial, device))
@@ -140,18 +142,28 @@ def _kernel() -> Finding:
     return Finding("compiled kernel", "absent", "not needed, but fast; install molebm where a C compiler is")
 
 
-def _model() -> str:
-    """Hold the files of the shipped model against their checksums, and read them."""
-    from molebm.models.checkpoint import SHIPPED, load_model
+def shipped_models(package: Path | None = None) -> list[Path]:
+    """Find the weights that ship with the package."""
+    return sorted((package or Path(__file__).parents[1]).glob("**/shipped/*.safetensors"))
 
-    folder = SHIPPED.parent
-    for line in (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines():
-        expected, name = line.split()
-        found = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+
+def _model(weights: Path) -> str:
+    """Hold the files of a shipped model against their checksums, and read it."""
+    from molebm.family.checkpoint import load_model
+
+    for path in (weights, weights.with_suffix(".json")):
+        expected = _checksums(weights.parent).get(path.name, "")
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
         if found != expected:
-            raise ValueError(f"'{folder / name}' has the SHA-256 {found[:16]}…, not {expected[:16]}…; reinstall")
-    n_weights = sum(weights.numel() for weights in load_model().network.parameters())
-    return f"{SHIPPED.name}, {n_weights} weights, checksums match"
+            raise ValueError(f"'{path}' has the SHA-256 {found[:16]}…, not {expected[:16] or 'a known one'}; reinstall")
+    load_model(weights)
+    return f"{weights.stat().st_size / 2**20:.1f} MiB, checksums match, can be read"
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    """Read what `sha256sum` wrote."""
+    lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split() for line in lines)}
 
 
 def _calibration() -> str:

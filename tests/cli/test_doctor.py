@@ -1,7 +1,10 @@
 """`molebm doctor` finds what is broken and says so in its exit code."""
 
+import hashlib
 import json
+import shutil
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,7 @@ def test_a_sound_installation_passes(healthy):
     found = json.loads(healthy.stdout)
     assert [one for one in found["checks"] if one["status"] == "broken"] == []
     assert (healthy.exit_code, found["broken"]) == (0, 0)
-    assert {"kernel is MMFF94", "generate", "score", "shipped model"} <= {one["name"] for one in found["checks"]}
+    assert {"kernel is MMFF94", "generate", "score", "model molebm-1"} <= {one["name"] for one in found["checks"]}
 
 
 def test_every_line_of_its_log_is_json(healthy):
@@ -50,14 +53,23 @@ def test_what_is_broken_is_named_and_the_rest_is_still_looked_at(monkeypatch):
     assert "2 of" in result.stderr
 
 
-def test_a_damaged_model_is_found_by_its_checksum(monkeypatch, tmp_path):
-    for path in checkpoint.SHIPPED.parent.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    with (tmp_path / "molebm-1.json").open("a") as file:
+def test_a_damaged_model_is_found_by_its_checksum(tmp_path):
+    shipped = tmp_path / "shipped"
+    shutil.copytree(checkpoint.SHIPPED.parent, shipped)
+    (weights,) = examination.shipped_models(tmp_path)
+    assert examination._tried("model", partial(examination._model, weights)).status == "ok"
+    with (shipped / "molebm-1.json").open("a") as file:
         file.write(" ")
-    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "molebm-1")
-    found = examination._tried("shipped model", examination._model)
+    found = examination._tried("model", partial(examination._model, weights))
     assert found.status == "broken" and "SHA-256" in found.detail
+
+
+@pytest.mark.parametrize("weights", examination.shipped_models(), ids=lambda path: path.stem)
+def test_every_shipped_model_has_its_checksums(weights):
+    """If not: `cd` to its folder, and `sha256sum *.json *.safetensors > SHA256SUMS`."""
+    sums = examination._checksums(weights.parent)
+    for path in (weights, weights.with_suffix(".json")):
+        assert sums[path.name] == hashlib.sha256(path.read_bytes()).hexdigest(), path
 
 
 def test_a_wrong_kernel_fails_its_trial(monkeypatch):
