@@ -11,7 +11,10 @@ from molebm.chem.walking import atoms_of, bonds_of
 from molebm.errors import GraphError, MoleculeError
 from molebm.topology import ELEMENTS
 
-_BOND_TYPES: Final = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC)
+_ELEMENTS: Final = frozenset(ELEMENTS)
+_BOND_TYPES: Final = frozenset(
+    (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC)
+)
 
 
 def check_molecule(mol: Chem.Mol) -> None:
@@ -28,9 +31,11 @@ def check_molecule(mol: Chem.Mol) -> None:
     if mol.GetNumAtoms() == 0:
         raise MoleculeError("the molecule has no atoms; give a structure with at least one")
     for atom in atoms_of(mol):
-        _check_atom(atom)
+        if atom.GetAtomicNum() not in _ELEMENTS or atom.HasQuery():
+            raise _objection_to_atom(atom)
     for bond in bonds_of(mol):
-        _check_bond(bond)
+        if bond.GetBondType() not in _BOND_TYPES or bond.HasQuery():
+            raise _objection_to_bond(bond)
     if radicals := tuple(unpaired_electrons(mol)):
         atom = mol.GetAtomWithIdx(radicals[0].atoms[0])
         electrons = atom.GetNumRadicalElectrons()
@@ -67,26 +72,24 @@ def with_hydrogens(mol: Chem.Mol) -> Chem.Mol:
     return Chem.AddHs(spatial, addCoords=True)
 
 
-def _check_atom(atom: Chem.Atom) -> None:
+def _objection_to_atom(atom: Chem.Atom) -> MoleculeError:
     place = _place(atom)
     if atom.GetAtomicNum() == 0:
-        raise MoleculeError(f"{place} stands for any atom; put a real one in its place")
+        return MoleculeError(f"{place} stands for any atom; put a real one in its place")
     if atom.HasQuery():
-        raise MoleculeError(f"{place} is a query; replace it by one element, as in a plain structure")
-    if atom.GetAtomicNum() not in ELEMENTS:
-        table = Chem.GetPeriodicTable()
-        known = " ".join(table.GetElementSymbol(number) for number in ELEMENTS)
-        raise MoleculeError(f"{place} is an element that is not known; known are {known}: leave this molecule out")
+        return MoleculeError(f"{place} is a query; replace it by one element, as in a plain structure")
+    table = Chem.GetPeriodicTable()
+    known = " ".join(table.GetElementSymbol(number) for number in ELEMENTS)
+    return MoleculeError(f"{place} is an element that is not known; known are {known}: leave this molecule out")
 
 
 def _place(atom: Chem.Atom) -> str:
     return f"atom {atom.GetIdx()} ({atom.GetSymbol()})"
 
 
-def _check_bond(bond: Chem.Bond) -> None:
+def _objection_to_bond(bond: Chem.Bond) -> MoleculeError:
     place = f"the bond of atoms {bond.GetBeginAtomIdx()} and {bond.GetEndAtomIdx()}"
     if bond.HasQuery():
-        raise MoleculeError(f"{place} is a query; make it single, double, triple or aromatic")
-    if bond.GetBondType() not in _BOND_TYPES:
-        kind = str(bond.GetBondType()).lower()
-        raise MoleculeError(f"{place} is {kind}; make it single, double, triple or aromatic, with formal charges")
+        return MoleculeError(f"{place} is a query; make it single, double, triple or aromatic")
+    kind = str(bond.GetBondType()).lower()
+    return MoleculeError(f"{place} is {kind}; make it single, double, triple or aromatic, with formal charges")

@@ -8,13 +8,19 @@ from rdkit import Chem
 
 from molebm.topology import ELEMENTS
 
-_HYBRIDISATIONS: Final = (
-    Chem.HybridizationType.S,  # lone ions and bare atoms
-    Chem.HybridizationType.SP,
-    Chem.HybridizationType.SP2,
-    Chem.HybridizationType.SP3,
-)
-_BOND_TYPES: Final = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE, Chem.BondType.AROMATIC)
+_ELEMENT: Final = {element: place for place, element in enumerate(ELEMENTS)}
+_HYBRIDISATION: Final = {
+    Chem.HybridizationType.S: 0,  # lone ions and bare atoms
+    Chem.HybridizationType.SP: 1,
+    Chem.HybridizationType.SP2: 2,
+    Chem.HybridizationType.SP3: 3,
+}
+_BOND_TYPE: Final = {
+    Chem.BondType.SINGLE: 0,
+    Chem.BondType.DOUBLE: 1,
+    Chem.BondType.TRIPLE: 2,
+    Chem.BondType.AROMATIC: 3,
+}
 _LARGEST_RING: Final = 8  # rings this large or larger share a category
 
 
@@ -22,7 +28,7 @@ def atom_features(atom: Chem.Atom, rings: Chem.RingInfo) -> tuple[int, ...]:
     """Element, charge, hybridisation, degree, hydrogens, aromaticity, smallest ring, number of rings."""
     index = atom.GetIdx()
     return (
-        _position(ELEMENTS, atom.GetAtomicNum()),
+        _ELEMENT.get(atom.GetAtomicNum(), len(_ELEMENT)),
         min(max(atom.GetFormalCharge(), -2), 2) + 2,
         _hybridisation(atom),
         min(atom.GetDegree(), 6),
@@ -36,7 +42,7 @@ def atom_features(atom: Chem.Atom, rings: Chem.RingInfo) -> tuple[int, ...]:
 def bond_features(bond: Chem.Bond, rings: Chem.RingInfo) -> tuple[int, ...]:
     """Bond type, conjugation, smallest ring."""
     return (
-        _position(_BOND_TYPES, bond.GetBondType()),
+        _BOND_TYPE.get(bond.GetBondType(), len(_BOND_TYPE)),
         int(bond.GetIsConjugated()),
         min(rings.MinBondRingSize(bond.GetIdx()), _LARGEST_RING),
     )
@@ -44,9 +50,5 @@ def bond_features(bond: Chem.Bond, rings: Chem.RingInfo) -> tuple[int, ...]:
 
 def _hybridisation(atom: Chem.Atom) -> int:
     """Category of the hybridisation; hydrogens have none, since RDKit gives them one only when it reads them."""
-    return len(_HYBRIDISATIONS) if atom.GetAtomicNum() == 1 else _position(_HYBRIDISATIONS, atom.GetHybridization())
-
-
-def _position(known: tuple, value: object) -> int:
-    """Return the place of a value among the known ones, or one past the last."""
-    return known.index(value) if value in known else len(known)
+    none = len(_HYBRIDISATION)
+    return none if atom.GetAtomicNum() == 1 else _HYBRIDISATION.get(atom.GetHybridization(), none)

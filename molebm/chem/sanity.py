@@ -18,6 +18,7 @@ from molebm.chem.walking import atoms_of
 from molebm.errors import Fault
 from molebm.topology import ELEMENTS
 
+_ELEMENTS: Final = frozenset(ELEMENTS)
 _NORMAL_VALENCE: Final = {15: 3, 16: 2, 53: 1}  # of what may be hypervalent, and then has no hydrogen beyond it
 
 # Hydrogens are told by what bears them, since files leave out whole kinds: here what they keep.
@@ -50,7 +51,7 @@ def chemistry_problems(raw: Chem.Mol) -> Iterator[Fault]:
 
     There is nothing to say where an element is not known, or stands for any: its valence is not known either.
     """
-    if any(atom.HasQuery() or atom.GetAtomicNum() not in ELEMENTS for atom in atoms_of(raw)):
+    if any(atom.HasQuery() or atom.GetAtomicNum() not in _ELEMENTS for atom in atoms_of(raw)):
         return
     with rdBase.BlockLogs():
         problems = Chem.DetectChemistryProblems(raw)
@@ -92,12 +93,13 @@ def missing_hydrogens(mol: Chem.Mol) -> Iterator[Fault]:
     the charge of protonated atoms without their added hydrogens. The convention is the one with the fewest
     exceptions. An atom that has only some of its hydrogens lacks the others in any.
     """
+    heavy = [atom for atom in atoms_of(mol) if atom.GetAtomicNum() != 1]
+    if not any(atom.GetTotalNumHs() for atom in heavy):
+        return
     given: Counter[str] = Counter()
     missing: Counter[str] = Counter()
     lacking: dict[int, tuple[list[str], bool]] = {}  # what an atom lacks, and whether others are there
-    for atom in atoms_of(mol):
-        if atom.GetAtomicNum() == 1:
-            continue
+    for atom in heavy:
         n_given, n_missing = _n_given(atom), atom.GetTotalNumHs()
         kinds = _kinds(atom, n_given + n_missing)
         given.update(kinds[:n_given])

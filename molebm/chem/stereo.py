@@ -7,8 +7,12 @@ from rdkit import Chem
 from molebm.chem.walking import atoms_of, bonds_of
 
 _HANDED = {Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 1, Chem.ChiralType.CHI_TETRAHEDRAL_CW: -1}
-_CIS = (Chem.BondStereo.STEREOZ, Chem.BondStereo.STEREOCIS)
-_TRANS = (Chem.BondStereo.STEREOE, Chem.BondStereo.STEREOTRANS)
+_IS_CIS = {
+    Chem.BondStereo.STEREOZ: True,
+    Chem.BondStereo.STEREOCIS: True,
+    Chem.BondStereo.STEREOE: False,
+    Chem.BondStereo.STEREOTRANS: False,
+}
 
 
 def declared_centres(mol: Chem.Mol) -> list[tuple[tuple[int, int, int, int], int]]:
@@ -21,8 +25,10 @@ def declared_centres(mol: Chem.Mol) -> list[tuple[tuple[int, int, int, int], int
     found = []
     for atom in atoms_of(mol):
         sign = _HANDED.get(atom.GetChiralTag())
+        if sign is None:
+            continue
         neighbours = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()]
-        if sign is not None and len(neighbours) >= 3:
+        if len(neighbours) >= 3:
             found.append(((atom.GetIdx(), *neighbours[:3]), sign))
     return found
 
@@ -31,8 +37,8 @@ def declared_double_bonds(mol: Chem.Mol) -> list[tuple[tuple[int, int, int, int]
     """List ((a, begin, end, d), cis) for every double bond with declared E or Z."""
     found = []
     for bond in bonds_of(mol):
-        stereo = bond.GetStereo()
-        if stereo in _CIS or stereo in _TRANS:
+        is_cis = _IS_CIS.get(bond.GetStereo())
+        if is_cis is not None:
             a, d = bond.GetStereoAtoms()
-            found.append(((a, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), d), stereo in _CIS))
+            found.append(((a, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), d), is_cis))
     return found

@@ -6,6 +6,7 @@ hydrogens of one carbon, halves of a ring, groups that many molecules have.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -27,9 +28,7 @@ class Kinds(NamedTuple):
 
 def kinds(rows: Sequence[Tensor]) -> Kinds:
     """Divide things by all that is known of each, int64 rows (n,)."""
-    codes = torch.zeros_like(rows[0])
-    for row in rows:
-        codes = _mixed(codes + row)
+    codes = functools.reduce(lambda codes, row: codes * _FACTORS[0] + row, rows)
     found, of = torch.unique(codes, return_inverse=True)
     place = torch.arange(len(codes), device=codes.device)
     return Kinds(of, torch.zeros_like(found).scatter_reduce(0, of, place, "amin", include_self=False))

@@ -159,7 +159,14 @@ class BondConvolution(MessagePassing):
         received = self.propagate(
             edges, size=size, sent=(sent, None), asked=(None, asked), along=self.along(bonds)[along]
         )
-        return atoms[kept] + self.update_net(torch.cat([normed[kept], received], dim=-1))
+        return atoms[kept] + self._updated(normed, kept, received)
+
+    def _updated(self, normed: Tensor, kept: Tensor, received: Tensor) -> Tensor:
+        """Apply the update to what each receiver was, beside what it received; the first half is computed once."""
+        first, activation, second = self.update_net
+        of_own, of_received = first.get_parameter("weight").chunk(2, dim=1)
+        own = nn.functional.linear(normed, of_own, first.get_parameter("bias"))
+        return second(activation(own[kept] + nn.functional.linear(received, of_received)))
 
     def message(self, sent_j: Tensor, along: Tensor, asked_i: Tensor) -> Tensor:
         message = nn.functional.silu(sent_j + along)

@@ -41,10 +41,13 @@ class Batch:
 
 def runs_of_poses(structures: Iterable[tuple[int, Structure]]) -> list[Poses]:
     """Join neighbours that are poses of one molecule."""
-    runs = []
-    for _, run in groupby(structures, key=lambda item: item[1].graph()):
-        places, poses = zip(*run, strict=True)
-        runs.append(Poses(list(places), list(poses)))
+    runs: list[Poses] = []
+    for place, structure in structures:
+        if runs and runs[-1].structures[-1].is_pose_of(structure):
+            runs[-1].places.append(place)
+            runs[-1].structures.append(structure)
+        else:
+            runs.append(Poses([place], [structure]))
     return runs
 
 

@@ -17,6 +17,7 @@ from molebm.samplers.engines import Engine
 from molebm.samplers.rotors import Rotors, find_rotors
 from molebm.topology import Topology
 
+AT_ONCE: Final = 8  # rotors of each molecule whose turned copies are in memory together
 TURNS: Final = tuple(float(turn) for turn in range(-60, 61, 10) if turn)  # degrees, up to the next rotamer
 HYDROGEN: Final = 1
 
@@ -51,7 +52,7 @@ def rotor_scans(topology: Topology, types: AtomTypes, engine: Engine, positions:
 def _lower(topology: Topology, rotors: Rotors, engine: Engine, x: Tensor) -> Tensor:
     """How much lower each rotor can be, (R,) kcal/mol, from one pose (3, N, 1) Å.
 
-    Rotors of different molecules are turned at once, each molecule turning its first, then its second and so on.
+    Rotors of different molecules are turned at once, each molecule turning its first ones, then the next and so on.
     """
     n_rotors = len(rotors.molecule)
     counts = torch.bincount(rotors.molecule, minlength=topology.n_molecules)
@@ -62,6 +63,13 @@ def _lower(topology: Topology, rotors: Rotors, engine: Engine, x: Tensor) -> Ten
     nth = torch.arange(n_rotors, device=x.device) - starts[rotors.molecule]
     row = torch.full((topology.n_molecules, most), n_rotors, device=x.device)  # the last turns nothing
     row[rotors.molecule, nth] = torch.arange(n_rotors, device=x.device)
+    lowest = torch.cat([_lowest(topology, rotors, engine, x, few) for few in row.split(AT_ONCE, dim=1)], dim=1)
+    fall = (engine.energy(x) - lowest).clamp(min=0)
+    return fall[rotors.molecule, nth].nan_to_num(posinf=1e6)
+
+
+def _lowest(topology: Topology, rotors: Rotors, engine: Engine, x: Tensor, row: Tensor) -> Tensor:
+    """Turn the rotors `row` (G, M), one of each molecule at a time; the lowest energies, (G, M) kcal/mol."""
     of_atom = row[topology.molecule]  # (N, M)
     within = atoms_within_molecules(topology)
     turning = rotors.turning[of_atom, within[:, None]][None, :, :, None]  # (1, N, M, 1)
@@ -73,10 +81,8 @@ def _lower(topology: Topology, rotors: Rotors, engine: Engine, x: Tensor) -> Ten
     along = (u * arm).sum(0, keepdim=True) * u
     turned = along + turns.cos() * (arm - along) + turns.sin() * torch.linalg.cross(u.expand_as(arm), arm, dim=0)
     moved = torch.where(turning, turned + carries[:, of_atom][..., None], x[..., None])
-    energy = engine.energy(moved.flatten(2).contiguous()).view(topology.n_molecules, most, len(TURNS))
-    lowest = energy.nan_to_num(nan=math.inf).amin(2)  # (G, M)
-    fall = (engine.energy(x) - lowest).clamp(min=0)
-    return fall[rotors.molecule, nth].nan_to_num(posinf=1e6)
+    energy = engine.energy(moved.flatten(2).contiguous()).view(*row.shape, len(TURNS))
+    return energy.nan_to_num(nan=math.inf).amin(2)
 
 
 def _heavy(topology: Topology, rotors: Rotors) -> Rotors:

@@ -96,24 +96,28 @@ def mismatches_with(mol: Chem.Mol, smiles: str | None) -> list[Fault]:
 
 def _centres(mol: Chem.Mol, x: Tensor) -> tuple[list[int], list[int]]:
     """Find the declared centres that are flat, and those that are inverted."""
-    flat, inverted = [], []
-    for (centre, *neighbours), sign in declared_centres(mol):
-        arms = x[:, neighbours, 0] - x[:, [centre], 0]  # (3, 3), one arm in each column
-        volume = sign * float(torch.linalg.det((arms / norm(arms)).T))
-        if abs(volume) < FLAT:
-            flat.append(centre)
-        elif volume < 0:
-            inverted.append(centre)
-    return flat, inverted
+    declared = declared_centres(mol)
+    if not declared:
+        return [], []
+    atoms = torch.tensor([atoms for atoms, _ in declared])  # (S, 4)
+    arms = x[:, atoms[:, 1:], 0] - x[:, atoms[:, :1], 0]  # (3, S, 3)
+    volumes = torch.linalg.det((arms / norm(arms)).permute(1, 2, 0)).tolist()
+    signed = [(centre, sign * volume) for ((centre, *_), sign), volume in zip(declared, volumes, strict=True)]
+    flat = [centre for centre, volume in signed if abs(volume) < FLAT]
+    return flat, [centre for centre, volume in signed if volume <= -FLAT]
 
 
 def _double_bonds(mol: Chem.Mol, x: Tensor) -> list[int]:
     """Find the declared double bonds that are turned the other way."""
-    turned = []
-    for atoms, cis in declared_double_bonds(mol):
-        if (float(cos_torsion(x, torch.tensor(atoms)[:, None])) > 0) != cis:
-            turned.append(mol.GetBondBetweenAtoms(atoms[1], atoms[2]).GetIdx())
-    return turned
+    declared = declared_double_bonds(mol)
+    if not declared:
+        return []
+    found = cos_torsion(x, torch.tensor([atoms for atoms, _ in declared]).T)[:, 0] > 0
+    return [
+        mol.GetBondBetweenAtoms(atoms[1], atoms[2]).GetIdx()
+        for (atoms, cis), is_cis in zip(declared, found.tolist(), strict=True)
+        if is_cis != cis
+    ]
 
 
 def _named(mol: Chem.Mol) -> Chem.Mol:

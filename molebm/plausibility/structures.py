@@ -37,11 +37,17 @@ class Structure:
     def n_added(self) -> int:
         return self.mol.GetNumAtoms() - self.n_given
 
-    def graph(self) -> tuple:
-        """Return what is equal for two poses of one molecule in one order of atoms."""
+    def is_pose_of(self, other: Structure) -> bool:
+        """Tell whether the other is the same molecule, with the same order of atoms."""
+        sizes = (self.n_given, self.mol.GetNumAtoms(), self.mol.GetNumBonds())
+        if sizes != (other.n_given, other.mol.GetNumAtoms(), other.mol.GetNumBonds()):
+            return False
+        return self._graph() == other._graph()
+
+    def _graph(self) -> tuple:
         atoms = tuple((atom.GetAtomicNum(), atom.GetFormalCharge()) for atom in self.mol.GetAtoms())
         bonds = tuple((b.GetBeginAtomIdx(), b.GetEndAtomIdx(), int(b.GetBondType())) for b in self.mol.GetBonds())
-        return self.n_given, atoms, bonds
+        return atoms, bonds
 
 
 def admit(mol: Chem.Mol, declared: str | None = None) -> Structure:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from molebm.samplers.bond_graph import DOUBLE, SINGLE, TRIPLE, Graph, atoms_within_molecules, bond_graph, reachable
+from molebm.samplers.bond_graph import DOUBLE, SINGLE, TRIPLE, Graph, atoms_within_molecules, bond_graph
 from molebm.topology import Topology
 
 _IDENTICAL_TOP = 3  # atoms of a methyl group
@@ -33,10 +33,11 @@ def find_rotors(topology: Topology) -> Rotors:
     molecule, within = topology.molecule.tolist(), atoms_within_molecules(topology).tolist()
     found = sorted((molecule[j], i, j, side) for i, j, side in _acyclic_single_bonds(graph, elements))
     turning = torch.zeros(len(found) + 1, max(within, default=0) + 1, dtype=torch.bool)
-    axis = torch.zeros(2, len(found) + 1, dtype=torch.int64)
-    for row, (_, i, j, side) in enumerate(found):
-        axis[:, row] = torch.tensor([i, j])
-        turning[row, [within[atom] for atom in side]] = True
+    turning[
+        [row for row, (*_, side) in enumerate(found) for _ in side],
+        [within[atom] for *_, side in found for atom in side],
+    ] = True
+    axis = torch.tensor([[i for _, i, *_ in found] + [0], [j for _, _, j, _ in found] + [0]])
     of_row = torch.tensor([m for m, *_ in found], dtype=torch.int64)
     device = topology.device
     return Rotors(of_row.to(device), axis.to(device), turning.to(device))
@@ -48,15 +49,28 @@ def _acyclic_single_bonds(graph: Graph, elements: list[int]) -> Iterator[tuple[i
         for b, category in neighbours.items():
             if a > b or category != SINGLE or not (_turns(graph, elements, a, b) and _turns(graph, elements, b, a)):
                 continue
-            bond = frozenset((a, b))
-            side_b = reachable(graph, b, [bond])
-            if a in side_b:
+            side_b = _hanging(graph, b, a)
+            if side_b is None:
                 continue  # a ring
-            side_a = reachable(graph, a, [bond])
+            side_a = _hanging(graph, a, b) or []
             if len(side_a) < len(side_b):
-                yield b, a, sorted(side_a - {a})
+                yield b, a, sorted(side_a)
             else:
-                yield a, b, sorted(side_b - {b})
+                yield a, b, sorted(side_b)
+
+
+def _hanging(graph: Graph, root: int, other: int) -> list[int] | None:
+    """List what hangs on `root` when its bond to the other is cut, or nothing if that is in a ring."""
+    hanging = [atom for atom in graph[root] if atom != other]
+    found = {root, *hanging}
+    for atom in hanging:  # which grows
+        for near in graph[atom]:
+            if near == other:
+                return None
+            if near not in found:
+                found.add(near)
+                hanging.append(near)
+    return hanging
 
 
 def _turns(graph: Graph, elements: list[int], root: int, end: int) -> bool:
