@@ -9,7 +9,7 @@ import molebm
 from molebm.chem.graph import positions_from_mol, topology_from_mol
 from molebm.conformers.noise_starts import noise_model, starts_from_noise
 from molebm.conformers.settings import GenerationSettings
-from molebm.conformers.validity import follows_stereo
+from molebm.conformers.validity import bonds_are_whole, follows_stereo
 from molebm.errors import CheckpointError, RequestError
 from molebm.family import score
 from molebm.family.checkpoint import TrainedEnergy, save_trained
@@ -79,6 +79,16 @@ def test_conformers_from_noise_are_generated(path):
     assert mol.GetNumConformers() > 0
     Chem.AssignStereochemistryFrom3D(mol)
     assert Chem.MolToSmiles(Chem.RemoveHs(mol)) == Chem.CanonSmiles(SMILES)
+
+
+def test_shipped_model_makes_whole_structures_with_the_declared_stereo(monkeypatch):
+    monkeypatch.setattr(score, "LEVELS", 24)
+    mol = Chem.AddHs(Chem.MolFromSmiles("C[C@H](O)/C=C/F"))
+    topology = topology_from_mol(mol)
+    lengths = mmff_parameters(mol, topology).bond_length.float()
+    found = noise_model(None).sample(topology, 32, [torch.Generator().manual_seed(0)])
+    assert follows_stereo(topology, found).float().mean() > 0.8
+    assert bonds_are_whole(topology, lengths, found).float().mean() > 0.8
 
 
 def test_model_without_use_and_missing_model_are_refused(tmp_path):
