@@ -21,8 +21,8 @@ class RbmConfig(FamilyConfig):
 
     model: Literal["rbm"] = "rbm"
     hidden: Count = 64
-    objective: Literal["cd", "pcd"] = "pcd"
-    n_steps: Count = 1  # of block Gibbs sampling in each update, the k of CD-k
+    objective: Literal["cd", "pcd"] = "cd"
+    n_steps: Count = 10  # of block Gibbs sampling in each update, the k of CD-k
     chains: Count = 256  # of PCD
     updates: Count = 2000
     batch_size: Count = 256

@@ -47,7 +47,7 @@ class Newness:
     """
 
     def __init__(self, bits: Tensor, seed: int = 0) -> None:
-        config = RbmConfig(hidden=HIDDEN, updates=UPDATES, seed=seed)
+        config = RbmConfig(hidden=HIDDEN, objective="pcd", n_steps=1, updates=UPDATES, seed=seed)
         data = Features({"x": bits}, ["train"] * len(bits), [""] * len(bits), {})
         self._machine = fit(RestrictedBoltzmannMachine, config, data).double()
         self._ln_partition = exact_ln_partition(self._machine)

@@ -79,7 +79,7 @@ def test_step_on_exact_samples_has_the_gradient_of_the_likelihood(machine):
     generator = torch.Generator().manual_seed(0)
     n = 200_000
     samples = v[torch.multinomial(p.sum(1), n, replacement=True, generator=generator)]
-    config = RbmConfig(n_steps=1)
+    config = RbmConfig(objective="pcd", n_steps=1)
     step = machine.step({"x": data}, {"chains": samples}, config, Moment(0.0, generator))
     found = torch.autograd.grad(step.loss, list(machine.parameters()))
     for ours, truth in zip(found, exact, strict=True):
@@ -90,7 +90,7 @@ def test_contrastive_divergence_starts_from_data_and_persistent_chains_go_on(mac
     moment = Moment(0.0, torch.Generator().manual_seed(0))
     assert machine.begin(RbmConfig(objective="cd"), bits, moment) == {}
     state = {"chains": torch.ones((5, V)).double()}
-    after = machine.step({"x": all_bits(V)}, state, RbmConfig(), moment).state
+    after = machine.step({"x": all_bits(V)}, state, RbmConfig(objective="pcd"), moment).state
     assert after["chains"].shape == (5, V)
     assert not torch.equal(after["chains"], state["chains"])
 

@@ -18,7 +18,7 @@ from molebm.models.checkpoint import LearnedModel, write_json
 from molebm.training.shards import checksum
 
 CPU = torch.device("cpu")
-SHORT = RbmConfig(hidden=4, updates=12, batch_size=8, chains=8, report_every=4, validate_every=6)
+SHORT = RbmConfig(hidden=4, objective="pcd", updates=12, batch_size=8, chains=8, report_every=4, validate_every=6)
 
 
 @pytest.fixture

@@ -77,7 +77,9 @@ def statistics(novel: Library, trained: list[Chem.Mol]) -> dict[str, Statistic]:
     def machine_over(fingerprint: Morgan | Maccs) -> Statistic:
         bits = torch.stack([fingerprint.bits(mol) for mol in trained])
         data = Features({"x": bits}, ["train"] * len(bits), [""] * len(bits), {})
-        machine = fit(RestrictedBoltzmannMachine, RbmConfig(hidden=64, updates=1000), data).requires_grad_(False)
+        machine = fit(
+            RestrictedBoltzmannMachine, RbmConfig(hidden=64, objective="pcd", n_steps=1, updates=1000), data
+        ).requires_grad_(False)
         return lambda mol: float(machine.energy(fingerprint.bits(mol).float()[None]))
 
     return {
