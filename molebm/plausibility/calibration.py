@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 
 from molebm.errors import CheckpointError, RequestError
 from molebm.plausibility.environments import Norm
+from molebm.plausibility.joint_energy import JointEnergy, joint_from_json, joint_to_json
+from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.observations import KINDS
-from molebm.plausibility.statistics import Norms
+from molebm.plausibility.profile import WITHOUT_STRAIN, profile
+from molebm.plausibility.statistics import JOINT, JOINT_WITHOUT_STRAIN, Norms, Standardised, statistics
 from molebm.plausibility.yardstick import Source, Yardstick
 
 Numbers = NDArray[np.float64]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 SHIPPED: Final = "calibration.json"
 
 
@@ -30,7 +33,17 @@ class Calibration:
 
     energy: str  # name of the energy that it was made with
     norms: Norms
+    joint: Mapping[str, JointEnergy]  # by the statistic that it is
     sources: Mapping[str, Source]
+
+    def numbers(self, measurement: Measurement, terms: Sequence[Standardised]) -> dict[str, Numbers]:
+        """Sum up a measurement, each statistic (G * C,), pose by pose within each molecule."""
+        found = {name: values.numpy().ravel() for name, values in statistics(measurement, terms).items()}
+        profiles = profile(measurement, terms).flatten(0, 1).numpy()
+        found[JOINT_WITHOUT_STRAIN] = self.joint[JOINT_WITHOUT_STRAIN](profiles[:, : len(WITHOUT_STRAIN)])
+        if measurement.strain is not None:
+            found[JOINT] = self.joint[JOINT](profiles)
+        return found
 
     def yardstick(self, source: str, measured: frozenset[str]) -> Yardstick:
         """Return that of one source, for the statistics that are measured.
@@ -80,6 +93,7 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
             }
             for name, source in calibration.sources.items()
         },
+        "joint": {name: joint_to_json(energy) for name, energy in calibration.joint.items()},
         "norms": {
             kind: {
                 "centre": norm.centre,
@@ -113,7 +127,8 @@ def _from_json(content: Mapping[str, Any]) -> Calibration:
         )
         for name, stored in content["sources"].items()
     }
-    return Calibration(str(content["energy"]), norms, sources)
+    joint = {name: joint_from_json(content["joint"][name]) for name in (JOINT, JOINT_WITHOUT_STRAIN)}
+    return Calibration(str(content["energy"]), norms, joint, sources)
 
 
 def _rounded(values: Numbers) -> list[float]:

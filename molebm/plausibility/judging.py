@@ -15,7 +15,7 @@ from molebm.plausibility.diagnosis import Diagnosis, Diagnostician
 from molebm.plausibility.findings import FAULTY, WORTH_TELLING, Finding, atom_scores, findings
 from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.scores import Pair
-from molebm.plausibility.statistics import STRAIN, standardised, statistics
+from molebm.plausibility.statistics import DRIFT, STRAIN, standardised
 from molebm.plausibility.yardstick import Yardstick
 
 MOST_REASONS: Final = 6
@@ -73,10 +73,9 @@ def judge(
     shape = measurement.energy.shape
     sizes = batch.topology.atoms_per_molecule().tolist()
     starts = np.cumsum([0, *sizes])
-    heavy = np.array([poses.structures[0].mol.GetNumHeavyAtoms() for poses in batch.molecules], dtype=float)
-    numbers = {name: values.numpy().ravel() for name, values in statistics(measurement, terms).items()}
+    numbers = calibration.numbers(measurement, terms)
     counts = np.array([len(each.stereo) + len(each.graph) for each in faults], dtype=float)
-    verdict = yardstick.judge(numbers, np.repeat(heavy, shape[1]), counts)
+    verdict = yardstick.judge(numbers, np.repeat(measurement.heavy_atoms.numpy(), shape[1]), counts)
 
     symbols = [atom.GetSymbol() for poses in batch.molecules for atom in poses.structures[0].mol.GetAtoms()]
     found = findings(terms, yardstick.usual, starts.tolist(), symbols)
@@ -91,6 +90,8 @@ def judge(
             of_atoms = per_atom[starts[g] : starts[g + 1], c].clone()
             of_atoms[[atom for fault in faults[row].findings for atom in fault.atoms]] = FAULTY
             reasons = [finding.words for finding in listed if finding.score >= WORTH_TELLING][:MOST_REASONS]
+            if numbers[DRIFT][row] > yardstick.usual(DRIFT):
+                reasons.append("bonds are off one way throughout: all too long, or all too short")
             strain = numbers.get(STRAIN)
             if strain is not None and strain[row] > yardstick.usual(STRAIN):
                 usual = yardstick.usual(STRAIN)

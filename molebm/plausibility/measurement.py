@@ -32,6 +32,7 @@ class Measurement(NamedTuple):
 
     observations: list[Observations]
     energy: Tensor  # (G, C) kcal/mol, of the structures as given, in a vacuum
+    heavy_atoms: Tensor  # (G,)
     strain: Tensor | None  # (G, C) kcal/mol above the lowest found near by, once bonds and angles have settled
 
 
@@ -69,7 +70,8 @@ def measure(batch: Batch, *, with_strain: bool, seed: int = 0) -> Measurement:
     whole = torch.where(batch.added[:, None], placed, given)
     energy = MechanicalEnergy(topology, batch.parameters.to(dtype=torch.float64))(whole)
     strain = _strain(topology, engine, settled, seed).cpu() if with_strain else None
-    return Measurement([_on_cpu(one) for one in found], energy.cpu(), strain)
+    heavy_atoms = topology.sum_atoms((~hydrogen).double()).cpu()
+    return Measurement([_on_cpu(one) for one in found], energy.cpu(), heavy_atoms, strain)
 
 
 def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from molebm.errors import RequestError
-from molebm.plausibility.statistics import SPREAD, STATISTICS, STRAIN
+from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, SPREAD, STATISTICS, STRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,9 @@ class ScoringSettings:
     @property
     def measured(self) -> frozenset[str]:
         """The statistics that these settings measure."""
-        return frozenset((*STATISTICS, SPREAD, *([STRAIN] if self.with_strain else [])))
+        return frozenset(
+            (*STATISTICS, SPREAD, DRIFT, *((STRAIN, JOINT) if self.with_strain else (JOINT_WITHOUT_STRAIN,)))
+        )
 
 
 def _require(holds: bool, what: str, value: object, allowed: str) -> None:

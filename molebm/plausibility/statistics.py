@@ -29,8 +29,9 @@ LARGEST_USUAL: Final = 3.0  # scales; what is further off says nothing of how sh
 PRIOR_TERMS: Final = 16.0  # terms of usual sharpness that those of a molecule are averaged with
 MEAN_TO_SCALE: Final = 1.2533  # standard deviation of a normal over its mean absolute deviation
 SPREAD_CUT: Final = 4.0  # scales
+FEW_BONDS: Final = 4  # that say little of whether all are off one way
 
-STATISTICS: Final = {  # by the kinds whose worst term they are; and, of all, the spread and the strain
+STATISTICS: Final = {  # by the kinds whose worst term they are
     "bonds": (BOND.name,),
     "angles": (ANGLE.name,),
     "planes": (PLANE.name, STIFF.name),
@@ -40,7 +41,8 @@ STATISTICS: Final = {  # by the kinds whose worst term they are; and, of all, th
     "hydrogen lengths": (HYDROGEN_LENGTH.name,),
     "hydrogen places": (HYDROGEN_PLACE.name,),
 }
-SPREAD, STRAIN = "spread", "strain"
+SPREAD, DRIFT, STRAIN = "spread", "drift", "strain"  # of all terms; whether all bonds are off one way; kcal/mol
+JOINT, JOINT_WITHOUT_STRAIN = "joint", "joint without strain"  # energies of all terms together; see `joint_energy`
 _SPREAD_OF: Final = (BOND.name, ANGLE.name)  # the larger of their mean squares
 _HANDED: Final = (PLANE, STIFF, RING)  # the mirror image, which is as usual, is off the other way: their centre is 0
 
@@ -54,8 +56,8 @@ class Standardised(NamedTuple):
     observations: Observations
     expected: Tensor  # (T, C) as observed, moved by what is usual
     scale: Tensor  # (T,)
-    size: Tensor  # (T, C) scales off
-    sharp: Tensor  # (T, C) the same, over how sharp the other terms of the molecule are
+    z: Tensor  # (T, C) scales off
+    sharp: Tensor  # (T, C) the size of it, over how sharp the other terms of the molecule are
 
 
 def standardise(observations: Observations, norm: Norm, n_molecules: int) -> Standardised:
@@ -65,14 +67,13 @@ def standardise(observations: Observations, norm: Norm, n_molecules: int) -> Sta
     """
     centre, scale = norm.look_up(observations.keys)
     z = (observations.deviation - centre[:, None]) / scale[:, None]
-    size = z.abs()
-    sharp = size
+    size = sharp = z.abs()
     if observations.kind.signed:
         usual = size.clamp(max=LARGEST_USUAL) * MEAN_TO_SCALE
         total = usual.new_zeros((n_molecules, usual.shape[1])).index_add(0, observations.molecule, usual)
         others = torch.bincount(observations.molecule, minlength=n_molecules)[observations.molecule, None] - 1
         sharp = size / ((total[observations.molecule] - usual + PRIOR_TERMS) / (others + PRIOR_TERMS))
-    return Standardised(observations, observations.expected + centre[:, None], scale, size, sharp)
+    return Standardised(observations, observations.expected + centre[:, None], scale, z, sharp)
 
 
 def standardised(measurement: Measurement, norms: Norms) -> list[Standardised]:
@@ -87,15 +88,19 @@ def statistics(measurement: Measurement, terms: Sequence[Standardised]) -> dict[
     zero = torch.zeros_like(measurement.energy)
     largest = {kind.name: zero for kind in KINDS}
     spreads = [zero]
+    found = {DRIFT: zero}
     for term in terms:
         name, molecule = term.observations.kind.name, term.observations.molecule
         index = molecule[:, None].expand_as(term.sharp)
         largest[name] = largest[name].scatter_reduce(0, index, term.sharp.nan_to_num(nan=1e6), "amax")
         if name in _SPREAD_OF:
-            squares = term.size.nan_to_num(nan=SPREAD_CUT).clamp(max=SPREAD_CUT) ** 2
+            squares = term.z.abs().nan_to_num(nan=SPREAD_CUT).clamp(max=SPREAD_CUT) ** 2
             counts = torch.bincount(molecule, minlength=n_molecules).clamp(min=1)
             spreads.append(zero.index_add(0, molecule, squares) / counts[:, None])
-    found = {name: torch.stack([largest[kind] for kind in kinds]).amax(0) for name, kinds in STATISTICS.items()}
+        if name == BOND.name:
+            signed = term.z.nan_to_num(nan=SPREAD_CUT).clamp(-SPREAD_CUT, SPREAD_CUT)
+            found[DRIFT] = zero.index_add(0, molecule, signed).abs() / (counts + FEW_BONDS)[:, None]
+    found |= {name: torch.stack([largest[kind] for kind in kinds]).amax(0) for name, kinds in STATISTICS.items()}
     found[SPREAD] = torch.stack(spreads).amax(0)
     if measurement.strain is not None:
         found[STRAIN] = measurement.strain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple
@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, STATISTICS, STRAIN
 from molebm.plausibility.surprise import Surprise, conformal_p_value
 
 Numbers = NDArray[np.float64]
@@ -18,7 +19,7 @@ SIZES: Final = (16, 22, 28, 36)  # heavy atoms, between which sizes are told apa
 SIZE_TAIL: Final = 0.8  # quantile of the scores that is the same for all sizes
 FEWEST_OF_SIZE: Final = 30  # trusted structures of a size whose quantile is believed
 CHANNELS: Final[dict[str, tuple[str, ...]]] = {
-    "geometry": ("bonds", "angles", "planes", "spread"),
+    "geometry": ("bonds", "angles", "planes", "spread", "drift"),
     "torsions": ("rings", "rotors"),
     "contacts": ("contacts",),
     "strain": ("strain",),
@@ -26,26 +27,14 @@ CHANNELS: Final[dict[str, tuple[str, ...]]] = {
 }
 """The channels that numbers measure, and the statistics in each."""
 
+JOINTS: Final = (JOINT, JOINT_WITHOUT_STRAIN)
 UNREMARKABLE: Final = 1.0  # scales, or kcal/mol of strain: as much surprises nobody, whatever the source
 
 
-class Expert(NamedTuple):
-    """What one part of the score looks at: the surprises it adds up, since one fault shows in all of them."""
+EXPERTS: Final = (*STATISTICS, DRIFT, STRAIN)
+"""The statistics that are heard one by one, each as loudly."""
 
-    statistics: tuple[str, ...]
-    weight: float  # in the harmonic mean
-
-
-EXPERTS: Final = (
-    Expert(("bonds",), 3.0),
-    Expert(("angles",), 2.5),
-    Expert(("planes",), 2.0),
-    Expert(("rotors", "contacts", "strain"), 0.8),
-    Expert(("spread",), 0.6),
-    Expert(("rings",), 0.3),
-    Expert(("hydrogen lengths",), 0.3),
-    Expert(("hydrogen places",), 0.2),  # guessed as often as seen
-)
+JOINT_WEIGHT: Final = 0.5  # in the harmonic mean, of the energy of all terms together
 
 LARGEST_EXPONENT: Final = 700.0
 FAULT: Final = 60.0  # nats, of one declared thing that is not so
@@ -65,7 +54,7 @@ class Source:
 
     @cached_property
     def surprises(self) -> dict[str, Surprise]:
-        return {name: Surprise(_remarkable(values)) for name, values in self.statistics.items()}
+        return {name: Surprise(_remarkable(name, values)) for name, values in self.statistics.items()}
 
 
 class Verdict(NamedTuple):
@@ -79,9 +68,10 @@ class Verdict(NamedTuple):
 class Yardstick:
     """One source of trusted structures, and how their statistics are put together.
 
-    The score is minus the logarithm of the weighted harmonic mean of the p-values of `EXPERTS`, so that whatever is
-    most unusual decides. Larger molecules have more that can be unusual: the scores of each size are moved so that
-    they are high equally often.
+    The score is minus the logarithm of a weighted harmonic mean of p-values. Half of the weight has the energy of all
+    terms together, which knows what is unusual in such a structure; half have `EXPERTS`, so that what is far beyond all
+    that the energy was learned from decides alone. Larger molecules have more that can be unusual: the scores of each
+    size are moved so that they are high equally often.
 
     References
     ----------
@@ -95,10 +85,6 @@ class Yardstick:
             channel: kept for channel, names in CHANNELS.items() if (kept := [n for n in names if n in self._measured])
         }
         surprises = self._surprises(source.statistics)
-        self._experts = [
-            (kept, expert.weight) for expert in EXPERTS if (kept := [s for s in expert.statistics if s in surprises])
-        ]
-        self._opinions = [Surprise(np.exp(_sum(surprises, names))) for names, _ in self._experts]
         whole = self._mixture(surprises)
         self._shift = _shift_by_size(whole, source.heavy_atoms)
         self._whole = whole - self._shift(source.heavy_atoms)
@@ -132,24 +118,21 @@ class Yardstick:
     def _score(self, whole: Numbers) -> Numbers:
         return _common_logarithm(self._whole_surprise, whole)
 
-    def _mixture(self, surprises: Mapping[str, Numbers]) -> Numbers:
-        """Let the experts speak, each surprised by what it sees as a whole."""
-        heard = [
-            np.log(weight) + surprise(np.exp(np.minimum(_sum(surprises, names), LARGEST_EXPONENT)))
-            for surprise, (names, weight) in zip(self._opinions, self._experts, strict=True)
-        ]
-        return _together(heard)
+    @staticmethod
+    def _mixture(surprises: Mapping[str, Numbers]) -> Numbers:
+        """Put the surprise of the joint energy together with those of the experts."""
+        (joint,) = (surprises[name] for name in JOINTS if name in surprises)
+        experts = [surprises[name] for name in EXPERTS if name in surprises]
+        together = _together(experts) - np.log(len(experts))
+        return np.logaddexp(np.log(JOINT_WEIGHT) + joint, np.log1p(-JOINT_WEIGHT) + together)
 
     def _surprises(self, statistics: Mapping[str, Numbers]) -> dict[str, Numbers]:
-        return {name: self.source.surprises[name](_remarkable(statistics[name])) for name in self._measured}
+        return {name: self.source.surprises[name](_remarkable(name, statistics[name])) for name in self._measured}
 
 
-def _remarkable(values: Numbers) -> Numbers:
-    return values.clip(min=UNREMARKABLE)
-
-
-def _sum(surprises: Mapping[str, Numbers], names: Sequence[str]) -> Numbers:
-    return np.sum([surprises[name] for name in names], axis=0)
+def _remarkable(name: str, values: Numbers) -> Numbers:
+    """Make little of small sizes, and sizes of energies."""
+    return np.exp(values.clip(max=LARGEST_EXPONENT)) if name in JOINTS else values.clip(min=UNREMARKABLE)
 
 
 def _together(opinions: list[Numbers]) -> Numbers:

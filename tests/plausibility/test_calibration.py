@@ -7,10 +7,12 @@ from molebm.errors import CheckpointError, RequestError
 from molebm.plausibility.calibration import Calibration, load_calibration, to_json
 from molebm.plausibility.environments import Norm
 from molebm.plausibility.observations import KINDS
-from molebm.plausibility.statistics import SPREAD, STATISTICS, STRAIN
+from molebm.plausibility.joint_energy import JointEnergy
+from molebm.plausibility.profile import PROFILE, WITHOUT_STRAIN
+from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, SPREAD, STATISTICS, STRAIN
 from molebm.plausibility.yardstick import CHANNELS, FEWEST_OF_SIZE, SIZE_TAIL, Source, Yardstick
 
-NAMES = (*STATISTICS, SPREAD, STRAIN)
+NAMES = (*STATISTICS, SPREAD, DRIFT, STRAIN, JOINT)
 ALL = frozenset(NAMES)
 N = 200
 FIVE_DIGITS = 5e-5
@@ -25,12 +27,21 @@ def made_source(n: int = N, seed: int = 0) -> Source:
     return Source("made up", numbers(n, seed), np.full(n, 20.0))
 
 
+def made_joint(n_numbers: int) -> JointEnergy:
+    draw = np.random.default_rng(n_numbers).normal
+    return JointEnergy(
+        draw(size=n_numbers), np.exp(draw(size=n_numbers)), draw(size=(2, n_numbers, 3)), draw(size=(2, 3)),
+        draw(size=(2, 3)), draw(size=2),
+    )  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def calibration() -> Calibration:
     keys = np.array([-(2**62) - 1, 5, 2**62 + 1])  # beyond what a double holds
     norm = Norm(0.01, 0.123456789, keys, np.array([0.1, 0.2, 1 / 3]), np.array([1.0, 2.0, 1e-7]))
     sources = {"crystal": made_source(), "computed": made_source(30, seed=1)}
-    return Calibration("learned", {kind.name: norm for kind in KINDS}, sources)
+    joint = {JOINT: made_joint(len(PROFILE)), JOINT_WITHOUT_STRAIN: made_joint(len(WITHOUT_STRAIN))}
+    return Calibration("learned", {kind.name: norm for kind in KINDS}, joint, sources)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +74,9 @@ def test_calibration_survives_its_file(calibration, tmp_path):
         np.testing.assert_array_equal(found.sources[name].heavy_atoms, source.heavy_atoms)
         for statistic, values in source.statistics.items():
             np.testing.assert_allclose(found.sources[name].statistics[statistic], values, rtol=FIVE_DIGITS)
+    for name, energy in calibration.joint.items():
+        for part, values in vars(energy).items():
+            np.testing.assert_allclose(getattr(found.joint[name], part), values, rtol=FIVE_DIGITS)
     for kind, norm in calibration.norms.items():
         np.testing.assert_array_equal(found.norms[kind].keys, norm.keys)
         np.testing.assert_allclose(found.norms[kind].scales, norm.scales, rtol=FIVE_DIGITS)
@@ -78,6 +92,7 @@ def test_calibration_survives_its_file(calibration, tmp_path):
         lambda content: content["norms"].pop("rotor"),
         lambda content: content["norms"]["rotor"].update(keys="few"),
         lambda content: content["sources"]["crystal"].update(statistics=3),
+        lambda content: content["joint"].pop("joint"),
     ],
 )
 def test_damaged_content_is_refused_by_name(calibration, damage, tmp_path):
@@ -136,7 +151,7 @@ def test_unusual_statistic_shows_in_its_channel_and_in_the_whole_alone(yardstick
         assert found.channels[other] == usual.channels[other]
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"hydrogen places"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {SPREAD}))  # that is heard in the joint energy
 def test_more_unusual_never_scores_less(yardstick, name):
     statistics = middling(50) | {name: np.append(np.geomspace(1e-3, 1e9, 49), np.inf)}
     found = judged(yardstick, statistics)

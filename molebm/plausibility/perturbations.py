@@ -1,0 +1,272 @@
+"""Structures that are wrong for certain: trusted ones of which a part has been moved, as negatives to learn from.
+
+Nothing here knows what makes a structure plausible. Atoms, groups, sides of bonds, rings and all of space are moved at
+random, by little and by much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+Positions = NDArray[np.float64]  # (N, 3) Å
+Place = TypeVar("Place")
+
+REACH: Final = 1.5  # Å, over which a push fades
+LEAST_LENGTH: Final = 1e-3  # Å, of what gives a direction
+MOST_TRIES: Final = 8  # of kinds of moves, until one finds a place
+
+
+class Parts(NamedTuple):
+    """What can be moved in a molecule."""
+
+    groups: list[NDArray[np.int64]]  # each heavier atom with its hydrogens
+    bonded: list[tuple[int, int]]  # hydrogen, and the atom that bears it
+    sides: list[tuple[int, int, NDArray[np.int64]]]  # of bonds outside rings: who stays, who moves, and all beyond
+    centres: list[tuple[int, list[int], list[int]]]  # atoms, three heavier neighbours of each, and its others
+    rings: list[list[NDArray[np.int64]]]  # the atoms of each, first in its row, each with what it bears
+
+
+def parts_of(mol: Chem.Mol) -> Parts:
+    """Find what can be moved."""
+    neighbours = [[a.GetIdx() for a in atom.GetNeighbors()] for atom in mol.GetAtoms()]
+    heavy = [atom.GetAtomicNum() > 1 for atom in mol.GetAtoms()]
+    groups = [np.array([i, *(j for j in near if not heavy[j])]) for i, near in enumerate(neighbours) if heavy[i]]
+    bonded = [(h, near[0]) for h, near in enumerate(neighbours) if not heavy[h] and near and heavy[near[0]]]
+    sides = []
+    for bond in mol.GetBonds():
+        ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
+        if not bond.IsInRing() and all(heavy[i] for i in ends):
+            found = [(stays, moves, _beyond(neighbours, {stays}, moves)) for stays, moves in (ends, ends[::-1])]
+            sides.append(min(found, key=lambda side: len(side[2])))
+    centres = [
+        (i, [j for j in near if heavy[j]][:3], [j for j in near if not heavy[j]])
+        for i, near in enumerate(neighbours)
+        if sum(heavy[j] for j in near) >= 3
+    ]
+    rings = [
+        [_beyond(neighbours, set(ring) - {i}, i) for i in ring]
+        for ring in map(list, mol.GetRingInfo().AtomRings())
+        if all(mol.GetRingInfo().NumAtomRings(i) == 1 for i in ring)
+    ]
+    return Parts(groups, bonded, sides, centres, rings)
+
+
+def perturbed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+    """Make one move of a kind drawn at random."""
+    for _ in range(MOST_TRIES):
+        moved = MOVES[int(generator.integers(len(MOVES)))](x, parts, generator)
+        if moved is not None:
+            return moved
+    return _shaken(x, parts, generator)
+
+
+def _shaken(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+    """Add noise to all coordinates."""
+    return x + _between(0.015, 0.15, generator) * generator.normal(size=x.shape)
+
+
+def _group_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+    """Move one heavier atom with its hydrogens."""
+    return _shifted(x, _any(parts.groups, generator), _between(0.06, 0.6, generator), generator)
+
+
+def _pushed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+    """Push a place, and less what is further away."""
+    distance = np.linalg.norm(x - x[int(generator.integers(len(x)))], axis=1)
+    push = _between(0.1, 0.8, generator) * _direction(generator)
+    return x + np.exp(-((distance / REACH) ** 2))[:, None] * push
+
+
+def _side_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move one side of a bond."""
+    if not parts.sides:
+        return None
+    return _shifted(x, _any(parts.sides, generator)[2], _between(0.06, 0.5, generator), generator)
+
+
+def _side_drawn(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move one side along its bond."""
+    if not parts.sides:
+        return None
+    stays, moves, atoms = _any(parts.sides, generator)
+    along = (x[moves] - x[stays]) / _length(x[moves] - x[stays])
+    moved = x.copy()
+    moved[atoms] += _sign(generator) * _between(0.06, 0.5, generator) * along
+    return moved
+
+
+def _side_tilted(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Turn one side of a bond about any axis through the atom that stays."""
+    if not parts.sides:
+        return None
+    stays, _, atoms = _any(parts.sides, generator)
+    return _turned(x, atoms, x[stays], _direction(generator), _between(8, 40, generator))
+
+
+def _side_turned(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Turn one side of a bond about the bond."""
+    if not parts.sides:
+        return None
+    stays, moves, atoms = _any(parts.sides, generator)
+    return _turned(x, atoms, x[stays], x[moves] - x[stays], generator.uniform(20, 180) * _sign(generator))
+
+
+def _bond_tilted(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Turn what is beyond a bond about any axis through the atom that moves, which stays where it is."""
+    if not parts.sides:
+        return None
+    _, moves, atoms = _any(parts.sides, generator)
+    if len(atoms) < 2:
+        return None
+    return _turned(x, atoms, x[moves], _direction(generator), _between(8, 40, generator))
+
+
+def _centre_pressed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move an atom of three neighbours or more across the plane of three of them, and its other neighbours with it."""
+    if not parts.centres:
+        return None
+    centre, corners, others = _any(parts.centres, generator)
+    normal = np.cross(x[corners[1]] - x[corners[0]], x[corners[2]] - x[corners[0]])
+    moved = x.copy()
+    step = _sign(generator) * _between(0.08, 0.5, generator)
+    moved[[centre, *others]] += step * normal / _length(normal)
+    return moved
+
+
+def _swollen(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+    """Swell or shrink the surroundings of an atom."""
+    arms = x - x[_any(parts.groups, generator)[0]]
+    fades = np.exp(-((np.linalg.norm(arms, axis=1) / REACH) ** 2))
+    return x + _sign(generator) * _between(0.04, 0.4, generator) * fades[:, None] * arms
+
+
+def _ring_pressed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Press a ring flatter, or draw it apart, across its plane."""
+    if not parts.rings:
+        return None
+    ring = _any(parts.rings, generator)
+    height, normal = _heights(x, ring)
+    factor = generator.choice([generator.uniform(-1, -0.3), generator.uniform(0.3, 1)])
+    return _lifted(x, ring, factor * height, normal)
+
+
+def _ring_bent(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move the atoms of a ring up and down."""
+    if not parts.rings:
+        return None
+    ring = _any(parts.rings, generator)
+    _, normal = _heights(x, ring)
+    return _lifted(x, ring, _between(0.06, 0.4, generator) * generator.normal(size=len(ring)), normal)
+
+
+def _warped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+    """Stretch and shear space, or only stretch it."""
+    strain = _between(0.01, 0.08, generator) * generator.normal(size=(3, 3))
+    if generator.random() < 0.5:
+        strain = np.eye(3) * strain[0, 0]
+    return x + x @ (strain + strain.T) / 2
+
+
+def _hydrogen_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move one hydrogen along its bond or anywhere."""
+    if not parts.bonded:
+        return None
+    hydrogen, bearer = _any(parts.bonded, generator)
+    moved = x.copy()
+    along = x[hydrogen] - x[bearer]
+    away = along / _length(along) if generator.random() < 0.5 else _direction(generator)
+    moved[hydrogen] += _sign(generator) * _between(0.08, 0.6, generator) * away
+    return moved
+
+
+Move = Callable[[Positions, Parts, np.random.Generator], Positions | None]
+MOVES: Final[tuple[Move, ...]] = (
+    _shaken,
+    _group_moved,
+    _pushed,
+    _side_moved,
+    _side_drawn,
+    _side_tilted,
+    _bond_tilted,
+    _side_turned,
+    _centre_pressed,
+    _swollen,
+    _ring_pressed,
+    _ring_bent,
+    _warped,
+    _hydrogen_moved,
+)
+
+
+def _beyond(neighbours: list[list[int]], fixed: set[int], start: int) -> NDArray[np.int64]:
+    """List the atoms reached from one without passing those that are fixed, itself first."""
+    found, ahead = [start], [start]
+    seen = fixed | {start}
+    while ahead:
+        near = [j for j in neighbours[ahead.pop()] if j not in seen]
+        seen.update(near)
+        found += near
+        ahead += near
+    return np.array(found)
+
+
+def _heights(x: Positions, ring: list[NDArray[np.int64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Heights of the atoms of a ring over its mean plane in Å, and the normal of the plane."""
+    arms = x[[group[0] for group in ring]]
+    arms = arms - arms.mean(axis=0)
+    normal = np.linalg.svd(arms)[2][2]
+    return arms @ normal, normal
+
+
+def _lifted(
+    x: Positions, ring: list[NDArray[np.int64]], by: NDArray[np.float64], normal: NDArray[np.float64]
+) -> Positions:
+    moved = x.copy()
+    for group, height in zip(ring, by, strict=True):
+        moved[group] += height * normal
+    return moved
+
+
+def _shifted(x: Positions, atoms: NDArray[np.int64], by: float, generator: np.random.Generator) -> Positions:
+    moved = x.copy()
+    moved[atoms] += by * _direction(generator)
+    return moved
+
+
+def _turned(
+    x: Positions, atoms: NDArray[np.int64], origin: NDArray[np.float64], axis: NDArray[np.float64], degrees: float
+) -> Positions:
+    """Turn atoms about an axis, by the formula of Rodrigues."""
+    u = axis / _length(axis)
+    arms, angle = x[atoms] - origin, np.radians(degrees)
+    along = np.outer(arms @ u, u)
+    moved = x.copy()
+    moved[atoms] = origin + along + np.cos(angle) * (arms - along) + np.sin(angle) * np.cross(u, arms)
+    return moved
+
+
+def _length(vector: NDArray[np.float64]) -> float:
+    return max(float(np.linalg.norm(vector)), LEAST_LENGTH)
+
+
+def _between(low: float, high: float, generator: np.random.Generator) -> float:
+    """Draw a size, log-uniformly."""
+    return float(np.exp(generator.uniform(np.log(low), np.log(high))))
+
+
+def _direction(generator: np.random.Generator) -> NDArray[np.float64]:
+    vector = generator.normal(size=3)
+    return vector / np.linalg.norm(vector)
+
+
+def _sign(generator: np.random.Generator) -> float:
+    return float(generator.choice([-1, 1]))
+
+
+def _any(places: Sequence[Place], generator: np.random.Generator) -> Place:
+    return places[int(generator.integers(len(places)))]

@@ -1,0 +1,84 @@
+"""The profile of a structure: how far off its terms are, of each kind and altogether, as numbers for a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from molebm.plausibility.measurement import Measurement
+from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF
+from molebm.plausibility.statistics import Standardised
+
+N_LARGEST: Final = 3  # terms of each kind that are listed
+HIGHEST: Final = 1e4  # scales; nothing is further off
+CAPS: Final = (30.0, 4.0)  # scales, at which terms are cut in the mean size and in the root mean square
+_LISTED: Final = (*(f"largest {place}" for place in range(1, N_LARGEST + 1)), "mean size", "root mean square")
+_DRIFTING: Final = (BOND, ANGLE)  # whose mean says whether all are off one way
+_LOCAL: Final = (BOND, ANGLE, PLANE, STIFF, RING)  # whose terms add up where something is wrong
+
+WITHOUT_STRAIN: Final = (
+    *(f"{kind.name}, {what}" for kind in KINDS for what in _LISTED),
+    *(f"{kind.name}, mean" for kind in _DRIFTING),
+    "worst atom",
+    "mean atom",
+    "heavy atoms",
+)
+PROFILE: Final = (*WITHOUT_STRAIN, "strain", "strain of an atom")
+"""What the numbers of a profile are; the strain comes last."""
+
+
+def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
+    """Sum up the standardised terms of a measurement, (G, C, P), P being that of `PROFILE` where strain is measured.
+
+    Numbers are logarithms of one plus a size: what matters is how many times a fault is as large as what is usual.
+    """
+    shape = measurement.energy.shape
+    columns: list[Tensor] = []
+    drifts: list[Tensor] = []
+    for term in terms:
+        z, molecule = term.z.nan_to_num(nan=HIGHEST).clamp(-HIGHEST, HIGHEST), term.observations.molecule
+        size = z.abs()
+        mean, square = (size.clamp(max=cap) for cap in CAPS)
+        columns += [*_largest(size, molecule, shape[0]), _mean(mean, molecule, shape[0])]
+        columns.append(_mean(square**2, molecule, shape[0]).sqrt())
+        if term.observations.kind in _DRIFTING:
+            drifts.append(_mean(z.clamp(-CAPS[1], CAPS[1]), molecule, shape[0]).abs())
+    heavy = measurement.heavy_atoms[:, None].expand(shape)
+    columns += [*drifts, *_by_atoms(terms, heavy), heavy]
+    if measurement.strain is not None:
+        columns += [measurement.strain, measurement.strain / heavy]
+    return torch.stack(columns, dim=2).log1p()
+
+
+def _largest(size: Tensor, molecule: Tensor, n_molecules: int) -> list[Tensor]:
+    """The largest sizes (T, C) of each molecule, `N_LARGEST` of (G, C), 0 where there are fewer."""
+    descending = size.argsort(dim=0, descending=True)
+    ordered = descending.gather(0, molecule[descending].argsort(dim=0, stable=True))
+    sizes = torch.cat([size.gather(0, ordered), size.new_zeros((1, size.shape[1]))])
+    counts = torch.bincount(molecule, minlength=n_molecules)
+    first = counts.cumsum(0) - counts
+    return [sizes[torch.where(counts > place, first + place, len(size))] for place in range(N_LARGEST)]
+
+
+def _mean(values: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:
+    """Mean of the terms (T, C) of each molecule, (G, C)."""
+    counts = torch.bincount(molecule, minlength=n_molecules).clamp(min=1)
+    return values.new_zeros((n_molecules, values.shape[1])).index_add(0, molecule, values) / counts[:, None]
+
+
+def _by_atoms(terms: Sequence[Standardised], heavy: Tensor) -> tuple[Tensor, Tensor]:
+    """Add up for each atom what its terms say; the worst of each molecule, and what a heavy atom has, (G, C)."""
+    local = [term for term in terms if term.observations.kind in _LOCAL]
+    n_atoms = 1 + max((int(term.observations.atoms.max()) for term in local if len(term.z)), default=0)
+    of_atom = heavy.new_zeros((n_atoms, heavy.shape[1]))
+    molecule = torch.zeros(n_atoms, dtype=torch.int64)
+    for term in local:
+        says = (term.z.nan_to_num(nan=HIGHEST).clamp(-HIGHEST, HIGHEST) ** 2).log1p()
+        for row in term.observations.atoms:
+            of_atom.index_add_(0, row, says)
+            molecule[row] = term.observations.molecule
+    worst = torch.zeros_like(heavy).scatter_reduce(0, molecule[:, None].expand_as(of_atom), of_atom, "amax")
+    return worst, torch.zeros_like(heavy).index_add(0, molecule, of_atom) / heavy
