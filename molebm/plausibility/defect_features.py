@@ -77,7 +77,7 @@ def _of_kind(term: Standardised, topology: Topology, n_poses: int) -> Iterator[t
     """Give what is said of one kind of term, each (G, C)."""
     kind, atoms = term.observations.kind, term.observations.atoms
     off = term.sharp.nan_to_num(nan=LARGEST).clamp(max=LARGEST).log1p()
-    mean = term.size.nan_to_num(nan=LARGEST).clamp(max=LARGEST)
+    mean = term.z.abs().nan_to_num(nan=LARGEST).clamp(max=LARGEST)
     above = term.observations.given >= term.expected
     signed = torch.where(above, off, -off)
     flatter = torch.where(term.observations.given.abs() < term.expected.abs(), off, -off)

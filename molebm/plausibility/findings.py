@@ -8,7 +8,9 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from molebm.plausibility.observations import CONTACT
 from molebm.plausibility.statistics import STATISTICS, Standardised
+from molebm.topology import Topology
 
 WORTH_TELLING: Final = 1.0  # of what one trusted structure in twenty has at its worst term
 WORTH_KEEPING: Final = 0.5  # of the same
@@ -77,13 +79,30 @@ def findings(
     return found
 
 
-def atom_scores(terms: Sequence[Standardised], usual: Callable[[str], float], n_atoms: int) -> Tensor:
-    """Give each atom the fourth root of the sum of the fourth powers of the scores of its terms, (N, C)."""
+def bearers(topology: Topology) -> Tensor:
+    """Name for each atom the heavier one that it is bonded to if it is a hydrogen, else itself, (N,)."""
+    borne_by = torch.arange(topology.n_atoms)
+    hydrogen = topology.atomic_numbers == 1
+    for i, j in (topology.bonds, topology.bonds.flip(0)):
+        on_heavier = hydrogen[i] & ~hydrogen[j]
+        borne_by[i[on_heavier]] = j[on_heavier]
+    return borne_by
+
+
+def atom_scores(terms: Sequence[Standardised], usual: Callable[[str], float], borne_by: Tensor) -> Tensor:
+    """Give each atom the fourth root of the sum of the fourth powers of the scores of its terms, (N, C).
+
+    A contact of a hydrogen is one of the atom that bears it, too: where it is depends on that.
+    """
     n_poses = terms[0].sharp.shape[1]
-    total = torch.zeros((n_atoms, n_poses), dtype=torch.float64)
+    total = torch.zeros((len(borne_by), n_poses), dtype=torch.float64)
     for term in terms:
-        score = (term.sharp / usual(_STATISTIC_OF[term.observations.kind.name])).nan_to_num(nan=HIGHEST)
+        kind = term.observations.kind
+        score = (term.sharp / usual(_STATISTIC_OF[kind.name])).nan_to_num(nan=HIGHEST)
         power = score.clamp(max=HIGHEST) ** POWER
         for row in term.observations.atoms:
             total.index_add_(0, row, power)
+            if kind is CONTACT:
+                on_another = borne_by[row] != row
+                total.index_add_(0, borne_by[row[on_another]], power[on_another])
     return total ** (1 / POWER)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import expit
 from torch import nn
 
 Numbers = NDArray[np.float64]
@@ -49,7 +50,7 @@ class JointEnergy:
         """Return the energies (n,) that one network has for profiles (n, P)."""
         x = (profiles - self.centre) / self.spread
         h = x @ self.inward[member] + self.inward_bias[member]
-        return (h / (1 + np.exp(-h))) @ self.outward[member] + self.outward_bias[member]
+        return (h * expit(h)) @ self.outward[member] + self.outward_bias[member]
 
 
 def learn_joint_energy(trusted: Sequence[Numbers], negatives: Sequence[Numbers], *, seed: int = 0) -> JointEnergy:

@@ -17,6 +17,7 @@ Positions = NDArray[np.float64]  # (N, 3) Å
 Place = TypeVar("Place")
 
 REACH: Final = 1.5  # Å, over which a push fades
+FLAT: Final = 0.1  # Å, that atoms of a ring are off its plane at least, for it to be pressed
 LEAST_LENGTH: Final = 1e-3  # Å, of what gives a direction
 MOST_TRIES: Final = 8  # of kinds of moves, until one finds a place
 
@@ -70,8 +71,10 @@ def _shaken(x: Positions, parts: Parts, generator: np.random.Generator) -> Posit
     return x + _between(0.015, 0.15, generator) * generator.normal(size=x.shape)
 
 
-def _group_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
+def _group_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Move one heavier atom with its hydrogens."""
+    if not parts.groups:
+        return None
     return _shifted(x, _any(parts.groups, generator), _between(0.06, 0.6, generator), generator)
 
 
@@ -140,7 +143,7 @@ def _centre_pressed(x: Positions, parts: Parts, generator: np.random.Generator) 
 
 def _swollen(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
     """Swell or shrink the surroundings of an atom."""
-    arms = x - x[_any(parts.groups, generator)[0]]
+    arms = x - x[int(generator.integers(len(x)))]
     fades = np.exp(-((np.linalg.norm(arms, axis=1) / REACH) ** 2))
     return x + _sign(generator) * _between(0.04, 0.4, generator) * fades[:, None] * arms
 
@@ -151,6 +154,8 @@ def _ring_pressed(x: Positions, parts: Parts, generator: np.random.Generator) ->
         return None
     ring = _any(parts.rings, generator)
     height, normal = _heights(x, ring)
+    if np.abs(height).max() < FLAT:
+        return None
     factor = generator.choice([generator.uniform(-1, -0.3), generator.uniform(0.3, 1)])
     return _lifted(x, ring, factor * height, normal)
 

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from molebm.plausibility.joint_energy import learn_joint_energy
+
+FOLDS = 3
+N = 400  # of each class in each fold
+APART = 2.0  # standard deviations
+
+
+def gaussians(centre: float, seed: int) -> list[np.ndarray]:
+    generator = np.random.default_rng(seed)
+    return [generator.normal(centre, size=(N, 2)) * [1, 3] for _ in range(FOLDS)]
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return learn_joint_energy(gaussians(0, 1), gaussians(APART, 2))
+
+
+def test_energy_tells_two_gaussians_apart_as_well_as_their_ratio_can(learned):
+    """The best that can be, by Neyman and Pearson, is Phi(d / sqrt(2)) at a Mahalanobis distance d."""
+    trusted, wrong = (np.concatenate(gaussians(centre, seed)) for centre, seed in ((0, 3), (APART, 4)))
+    low, high = learned(trusted), learned(wrong)
+    share = (low[:, None] < high).mean()
+    best = norm.cdf(APART * 2**0.5 / 2**0.5)
+    assert share == pytest.approx(best, abs=4 * (best * (1 - best) / len(low)) ** 0.5)
+
+
+def test_energies_are_log_odds(learned):
+    """Where the densities cross the odds are even, and the energy rises by the log-ratio of the densities."""
+    middle, outside = learned(np.array([[APART / 2, 1.5 * APART], [APART, 3 * APART]]))
+    assert middle == pytest.approx(0, abs=0.3)
+    assert outside - middle == pytest.approx(APART**2, rel=0.3)  # d²/2 in each of two directions
+
+
+def test_network_of_a_fold_has_not_seen_it():
+    trusted, wrong = gaussians(0, 1), gaussians(APART, 2)
+    elsewhere = [wrong[0] + 5, *wrong[1:]]
+    one, other = (learn_joint_energy(trusted, negatives) for negatives in (wrong, elsewhere))
+    np.testing.assert_array_equal(one.of_member(0, trusted[0]), other.of_member(0, trusted[0]))
+    assert np.abs(one.of_member(1, trusted[0]) - other.of_member(1, trusted[0])).max() > 0.1
+
+
+def test_same_seed_gives_the_same_bits(learned):
+    again = learn_joint_energy(gaussians(0, 1), gaussians(APART, 2))
+    for name, values in vars(learned).items():
+        np.testing.assert_array_equal(getattr(again, name), values)
+
+
+def test_number_that_never_varies_says_nothing():
+    constant = [np.zeros((N, 1))] * FOLDS
+    learned = learn_joint_energy(constant, constant)
+    assert np.isfinite(learned(np.array([[0.0], [1.0]]))).all()

@@ -1,0 +1,57 @@
+import numpy as np
+import pytest
+from tests.plausibility.conftest import embedded
+
+from molebm.plausibility.perturbations import MOVES, parts_of, perturbed
+
+DRUG = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)NC2CCCCC2"
+RIGID = ("side_tilted", "side_turned", "bond_tilted")  # what they move, they turn about an atom that is bonded
+
+
+def lengths(mol, x: np.ndarray) -> np.ndarray:
+    ends = np.array([(b.GetBeginAtomIdx(), b.GetEndAtomIdx()) for b in mol.GetBonds()])
+    return np.linalg.norm(x[ends[:, 0]] - x[ends[:, 1]], axis=1)
+
+
+@pytest.fixture(scope="module")
+def drug():
+    return embedded(DRUG, relaxed=False)
+
+
+@pytest.mark.parametrize("move", MOVES, ids=lambda move: move.__name__.lstrip("_"))
+def test_every_move_moves_some_atoms_and_leaves_what_it_was_given(drug, move):
+    x = drug.GetConformer().GetPositions()
+    before = x.copy()
+    moved = move(x, parts_of(drug), np.random.default_rng(0))
+    np.testing.assert_array_equal(x, before)
+    assert moved.shape == x.shape
+    assert 0.01 < np.abs(moved - x).max() < 20
+    if move.__name__.lstrip("_") in RIGID:
+        np.testing.assert_allclose(lengths(drug, moved), lengths(drug, x), atol=1e-9)
+
+
+def test_chance_alone_decides(drug):
+    x, parts = drug.GetConformer().GetPositions(), parts_of(drug)
+    one, again, other = (perturbed(x, parts, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert np.abs(one - other).max() > 0.01
+
+
+@pytest.mark.parametrize("smiles", ["C", "O", "[H][H]", "C#C", "C1CC1"])
+def test_smallest_molecules_are_perturbed_too(smiles):
+    mol = embedded(smiles, relaxed=False)
+    x, parts = mol.GetConformer().GetPositions(), parts_of(mol)
+    for seed in range(10):
+        moved = perturbed(x, parts, np.random.default_rng(seed))
+        assert np.isfinite(moved).all()
+        assert np.abs(moved - x).max() > 0
+
+
+def test_parts_are_sides_that_hang_together_and_rings_with_what_they_bear(drug):
+    parts = parts_of(drug)
+    for stays, moves, atoms in parts.sides:
+        assert moves in atoms
+        assert stays not in atoms
+        assert len(atoms) <= drug.GetNumAtoms() // 2 + 1
+    assert sorted(len(ring) for ring in parts.rings) == [6, 6]
+    assert sum(map(len, parts.groups)) == drug.GetNumAtoms()
