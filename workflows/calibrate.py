@@ -34,6 +34,7 @@ from molebm.units import thermal_energy
 LARGEST = 100  # atoms
 TEMPERATURE = 300.0  # K
 MD_STEPS = 2500  # of 2 fs
+OF_EACH = 16  # perturbed structures made of each that was made here
 TURNING_KT, TURNS = 1.0, 300  # kcal/mol, and proposals
 
 
@@ -57,7 +58,7 @@ def main(crystals: Sequence[Path], smiles: Path, number: int, seed: int, output:
     for source, (make, provenance) in SOURCES.items():
         mols = [made for mol in drawn if (made := _made(make, mol, energy)) is not None]
         where = f"{provenance}, of molecules drawn from {smiles.name}"
-        found = calibrate(mols, energy, found, source=source, provenance=where)
+        found = calibrate(mols, energy, found, source=source, provenance=where, n_perturbed=OF_EACH)
         click.echo(f"{source}: {found.sources[source].n}")
     output.write_text(json.dumps(to_json(found)), encoding="utf-8")
 

@@ -18,16 +18,9 @@ from molebm.plausibility.batches import assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.joint_energy import learn_joint_energy
 from molebm.plausibility.measurement import Measurement, measure
+from molebm.plausibility.numbers import LENGTHS, numbers_of, profiles_of
 from molebm.plausibility.perturbations import parts_of, perturbed
-from molebm.plausibility.profile import PROFILE, WITHOUT_STRAIN, profile
-from molebm.plausibility.statistics import (
-    JOINT,
-    JOINT_WITHOUT_STRAIN,
-    Norms,
-    learn_norms,
-    standardised,
-    statistics,
-)
+from molebm.plausibility.statistics import Norms, learn_norms, standardised
 from molebm.plausibility.structures import Structure, admit
 from molebm.plausibility.yardstick import Source
 
@@ -35,6 +28,7 @@ Numbers = NDArray[np.float64]
 
 FEWEST: Final = 20  # trusted structures: with fewer no p-value is as small as 0.05
 FOLDS: Final = 5  # what is usual is learned from the others, when trusted structures are scored
+ENOUGH_TO_LEARN: Final = 200  # trusted structures, for an energy of their own
 N_PERTURBED: Final = 32  # structures made of each, that are wrong
 WINDOW: Final = 128  # structures measured side by side
 
@@ -53,20 +47,6 @@ def measure_structures(mols: Iterable[Chem.Mol], energy: NamedEnergy, device: st
         yield from _measure(window, energy, device)
 
 
-def trusted_source(measured: Sequence[Measurement], calibration: Calibration, provenance: str) -> Source:
-    """Sum up trusted structures by what is usual.
-
-    Raises
-    ------
-    RequestError
-        If there are none.
-    """
-    if not measured:
-        raise RequestError("no structure can be scored; a calibration needs structures in three dimensions")
-    found = [calibration.numbers(one, standardised(one, calibration.norms)) for one in measured]
-    return Source(provenance, _concatenated(found), _heavy_atoms(measured))
-
-
 def calibrate(
     mols: Iterable[Chem.Mol],
     energy: NamedEnergy,
@@ -74,9 +54,14 @@ def calibrate(
     *,
     source: str,
     provenance: str,
+    seed: int = 0,
     device: str = "cpu",
+    n_perturbed: int = N_PERTURBED,
 ) -> Calibration:
     """Add a source of trusted structures to a calibration, or replace it; all else stays.
+
+    From `ENOUGH_TO_LEARN` of them an energy of their terms together is learned; fewer are judged by that of the first
+    source.
 
     Raises
     ------
@@ -85,14 +70,20 @@ def calibrate(
     """
     if energy.name != base.energy:
         raise RequestError(f"the calibration is of the energy {base.energy!r}, not {energy.name!r}; choose that one")
-    found = trusted_source(list(measure_structures(mols, energy, device)), base, provenance)
-    if found.n < FEWEST:
-        raise RequestError(f"{found.n} structures can be scored; a calibration needs at least {FEWEST}")
+    admitted = _enough(mols)
+    if len(admitted) >= ENOUGH_TO_LEARN:
+        folds = _measured_folds(admitted, energy, seed, device, n_perturbed)
+        found = _learned_source(folds, [base.norms] * FOLDS, provenance, seed)
+    else:
+        measured = list(measure_structures([one.mol for one in admitted], energy, device))
+        joint = next(iter(base.sources.values())).joint
+        numbers = [numbers_of(one, standardised(one, base.norms), joint) for one in measured]
+        found = Source(provenance, _concatenated(numbers), _heavy_atoms(measured), joint)
     return replace(base, sources={**base.sources, source: found})
 
 
 def learn_calibration(
-    mols: Sequence[Chem.Mol],
+    mols: Iterable[Chem.Mol],
     energy: NamedEnergy,
     *,
     source: str,
@@ -115,38 +106,59 @@ def learn_calibration(
     ----------
     Vovk, Ann. Math. Artif. Intell. 74, 9 (2015), for calibration across folds.
     """
-    generator = np.random.default_rng(seed)
-    admitted = list(_admitted(mols))
-    if len(admitted) < FEWEST:
-        raise RequestError(f"{len(admitted)} structures can be scored; a calibration needs at least {FEWEST}")
-    place = generator.permutation(len(admitted)) % FOLDS
-    folds = [
-        Fold(
-            list(measure_structures(part, energy, device)),
-            list(measure_structures(_perturbations(part, n_perturbed, generator), energy, device)),
-        )
-        for k in range(FOLDS)
-        for part in [[one.mol for one, fold in zip(admitted, place, strict=True) if fold == k]]
-    ]
+    folds = _measured_folds(_enough(mols), energy, seed, device, n_perturbed)
     others = [
         learn_norms([one for n, fold in enumerate(folds) if n != k for one in fold.trusted]) for k in range(FOLDS)
     ]
-    profiles = [_profiles(fold.trusted, norms) for fold, norms in zip(folds, others, strict=True)]
-    negatives = [_profiles(fold.perturbed, norms) for fold, norms in zip(folds, others, strict=True)]
-    joint = {
-        statistic: learn_joint_energy(
-            [each[:, :n] for each in profiles], [each[:, :n] for each in negatives], seed=seed
+    found = _learned_source(folds, others, provenance, seed)
+    norms = learn_norms([one for fold in folds for one in fold.trusted])
+    return Calibration(energy.name, norms, {source: found})
+
+
+def _measured_folds(
+    admitted: Sequence[Structure], energy: NamedEnergy, seed: int, device: str, n_perturbed: int
+) -> list[Fold]:
+    generator = np.random.default_rng(seed)
+    place = generator.permutation(len(admitted)) % FOLDS
+    folds = []
+    for k in range(FOLDS):
+        mols = [one.mol for one, fold in zip(admitted, place, strict=True) if fold == k]
+        wrong = _perturbations(mols, n_perturbed, generator)
+        folds.append(
+            Fold(
+                list(measure_structures(mols, energy, device)),
+                list(measure_structures(wrong, energy, device)),
+            )
         )
-        for statistic, n in ((JOINT, len(PROFILE)), (JOINT_WITHOUT_STRAIN, len(WITHOUT_STRAIN)))
+    return folds
+
+
+def _learned_source(folds: Sequence[Fold], norms: Sequence[Norms], provenance: str, seed: int) -> Source:
+    """Learn a joint energy across folds, and score each by what was learned from the others."""
+    trusted = [_profiles(fold.trusted, usual) for fold, usual in zip(folds, norms, strict=True)]
+    wrong = [_profiles(fold.perturbed, usual) for fold, usual in zip(folds, norms, strict=True)]
+    joint = {
+        name: learn_joint_energy([each[:, :n] for each in trusted], [each[:, :n] for each in wrong], seed=seed)
+        for name, n in LENGTHS.items()
     }
-    found = [
-        _concatenated([_numbers(one, norms) for one in fold.trusted])
-        | {name: learned.of_member(k, profiles[k][:, : learned.n_numbers]) for name, learned in joint.items()}
-        for k, (fold, norms) in enumerate(zip(folds, others, strict=True))
-    ]
-    everything = [one for fold in folds for one in fold.trusted]
-    trusted = Source(provenance, _concatenated(found), _heavy_atoms(everything))
-    return Calibration(energy.name, learn_norms(everything), joint, {source: trusted})
+    found = []
+    for k, (fold, usual) in enumerate(zip(folds, norms, strict=True)):
+        numbers = _concatenated([numbers_of(one, standardised(one, usual), {}) for one in fold.trusted])
+        of_fold = {name: learned.of_member(k, trusted[k][:, : LENGTHS[name]]) for name, learned in joint.items()}
+        found.append(numbers | of_fold)
+    measured = [one for fold in folds for one in fold.trusted]
+    return Source(provenance, _concatenated(found), _heavy_atoms(measured), joint)
+
+
+def _profiles(measured: Sequence[Measurement], norms: Norms) -> Numbers:
+    return np.concatenate([profiles_of(one, standardised(one, norms)) for one in measured])
+
+
+def _enough(mols: Iterable[Chem.Mol]) -> list[Structure]:
+    admitted = list(_admitted(mols))
+    if len(admitted) < FEWEST:
+        raise RequestError(f"{len(admitted)} structures can be scored; a calibration needs at least {FEWEST}")
+    return admitted
 
 
 def _admitted(mols: Iterable[Chem.Mol]) -> Iterator[Structure]:
@@ -175,16 +187,6 @@ def _measure(admitted: Sequence[Structure], energy: NamedEnergy, device: str) ->
             yield measure(batch, with_strain=True)
         except TimeLimitError:
             continue
-
-
-def _numbers(measurement: Measurement, norms: Norms) -> dict[str, Numbers]:
-    found = statistics(measurement, standardised(measurement, norms))
-    return {name: values.numpy().ravel() for name, values in found.items()}
-
-
-def _profiles(measured: Sequence[Measurement], norms: Norms) -> Numbers:
-    found = [profile(one, standardised(one, norms)).flatten(0, 1).numpy() for one in measured]
-    return np.concatenate(found) if found else np.empty((0, len(PROFILE)))
 
 
 def _heavy_atoms(measured: Sequence[Measurement]) -> Numbers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from molebm.errors import CheckpointError, RequestError
 from molebm.plausibility.environments import Norm
-from molebm.plausibility.joint_energy import JointEnergy, joint_from_json, joint_to_json
-from molebm.plausibility.measurement import Measurement
+from molebm.plausibility.joint_energy import joint_from_json, joint_to_json
 from molebm.plausibility.observations import KINDS
-from molebm.plausibility.profile import WITHOUT_STRAIN, profile
-from molebm.plausibility.statistics import JOINT, JOINT_WITHOUT_STRAIN, Norms, Standardised, statistics
+from molebm.plausibility.statistics import JOINT, JOINT_WITHOUT_STRAIN, Norms
 from molebm.plausibility.yardstick import Source, Yardstick
 
 Numbers = NDArray[np.float64]
@@ -33,17 +31,7 @@ class Calibration:
 
     energy: str  # name of the energy that it was made with
     norms: Norms
-    joint: Mapping[str, JointEnergy]  # by the statistic that it is
     sources: Mapping[str, Source]
-
-    def numbers(self, measurement: Measurement, terms: Sequence[Standardised]) -> dict[str, Numbers]:
-        """Sum up a measurement, each statistic (G * C,), pose by pose within each molecule."""
-        found = {name: values.numpy().ravel() for name, values in statistics(measurement, terms).items()}
-        profiles = profile(measurement, terms).flatten(0, 1).numpy()
-        found[JOINT_WITHOUT_STRAIN] = self.joint[JOINT_WITHOUT_STRAIN](profiles[:, : len(WITHOUT_STRAIN)])
-        if measurement.strain is not None:
-            found[JOINT] = self.joint[JOINT](profiles)
-        return found
 
     def yardstick(self, source: str, measured: frozenset[str]) -> Yardstick:
         """Return that of one source, for the statistics that are measured.
@@ -89,11 +77,11 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
             name: {
                 "provenance": source.provenance,
                 "heavy_atoms": source.heavy_atoms.astype(int).tolist(),
+                "joint": {s: joint_to_json(energy) for s, energy in source.joint.items()},
                 "statistics": {s: _rounded(values) for s, values in source.statistics.items()},
             }
             for name, source in calibration.sources.items()
         },
-        "joint": {name: joint_to_json(energy) for name, energy in calibration.joint.items()},
         "norms": {
             kind: {
                 "centre": norm.centre,
@@ -124,11 +112,11 @@ def _from_json(content: Mapping[str, Any]) -> Calibration:
             stored["provenance"],
             {s: np.array(values, dtype=float) for s, values in stored["statistics"].items()},
             np.array(stored["heavy_atoms"], dtype=float),
+            {name: joint_from_json(stored["joint"][name]) for name in (JOINT, JOINT_WITHOUT_STRAIN)},
         )
         for name, stored in content["sources"].items()
     }
-    joint = {name: joint_from_json(content["joint"][name]) for name in (JOINT, JOINT_WITHOUT_STRAIN)}
-    return Calibration(str(content["energy"]), norms, joint, sources)
+    return Calibration(str(content["energy"]), norms, sources)
 
 
 def _rounded(values: Numbers) -> list[float]:

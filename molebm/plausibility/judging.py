@@ -14,6 +14,7 @@ from molebm.plausibility.defect_features import defect_features
 from molebm.plausibility.diagnosis import Diagnosis, Diagnostician
 from molebm.plausibility.findings import FAULTY, WORTH_TELLING, Finding, atom_scores, bearers, findings
 from molebm.plausibility.measurement import Measurement
+from molebm.plausibility.numbers import numbers_of
 from molebm.plausibility.ring_words import told_by_ring
 from molebm.plausibility.scores import Pair
 from molebm.plausibility.statistics import DRIFT, STRAIN, standardised
@@ -74,7 +75,7 @@ def judge(
     shape = measurement.energy.shape
     sizes = batch.topology.atoms_per_molecule().tolist()
     starts = np.cumsum([0, *sizes])
-    numbers = calibration.numbers(measurement, terms)
+    numbers = numbers_of(measurement, terms, yardstick.source.joint)
     counts = np.array([len(each.stereo) + len(each.graph) for each in faults], dtype=float)
     verdict = yardstick.judge(numbers, np.repeat(measurement.heavy_atoms.numpy(), shape[1]), counts)
 

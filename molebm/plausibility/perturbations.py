@@ -149,13 +149,12 @@ def _swollen(x: Positions, parts: Parts, generator: np.random.Generator) -> Posi
 
 
 def _ring_pressed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
-    """Press a ring flatter, or draw it apart, across its plane."""
-    if not parts.rings:
+    """Press a ring that is not flat flatter, or draw it apart, across its plane."""
+    puckered = [ring for ring in parts.rings if np.abs(_heights(x, ring)[0]).max() > FLAT]
+    if not puckered:
         return None
-    ring = _any(parts.rings, generator)
+    ring = _any(puckered, generator)
     height, normal = _heights(x, ring)
-    if np.abs(height).max() < FLAT:
-        return None
     factor = generator.choice([generator.uniform(-1, -0.3), generator.uniform(0.3, 1)])
     return _lifted(x, ring, factor * height, normal)
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from molebm.plausibility.joint_energy import JointEnergy
 from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, STATISTICS, STRAIN
 from molebm.plausibility.surprise import Surprise, conformal_p_value
 
@@ -47,6 +48,7 @@ class Source:
     provenance: str
     statistics: Mapping[str, Numbers]  # (n,) each, structures in one order
     heavy_atoms: Numbers  # (n,)
+    joint: Mapping[str, JointEnergy]  # by the statistic that it is
 
     @property
     def n(self) -> int:

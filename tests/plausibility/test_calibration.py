@@ -6,8 +6,8 @@ import pytest
 from molebm.errors import CheckpointError, RequestError
 from molebm.plausibility.calibration import Calibration, load_calibration, to_json
 from molebm.plausibility.environments import Norm
-from molebm.plausibility.observations import KINDS
 from molebm.plausibility.joint_energy import JointEnergy
+from molebm.plausibility.observations import KINDS
 from molebm.plausibility.profile import PROFILE, WITHOUT_STRAIN
 from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, SPREAD, STATISTICS, STRAIN
 from molebm.plausibility.yardstick import CHANNELS, FEWEST_OF_SIZE, SIZE_TAIL, Source, Yardstick
@@ -24,7 +24,8 @@ def numbers(n: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def made_source(n: int = N, seed: int = 0) -> Source:
-    return Source("made up", numbers(n, seed), np.full(n, 20.0))
+    joint = {JOINT: made_joint(len(PROFILE)), JOINT_WITHOUT_STRAIN: made_joint(len(WITHOUT_STRAIN))}
+    return Source("made up", numbers(n, seed), np.full(n, 20.0), joint)
 
 
 def made_joint(n_numbers: int) -> JointEnergy:
@@ -40,8 +41,7 @@ def calibration() -> Calibration:
     keys = np.array([-(2**62) - 1, 5, 2**62 + 1])  # beyond what a double holds
     norm = Norm(0.01, 0.123456789, keys, np.array([0.1, 0.2, 1 / 3]), np.array([1.0, 2.0, 1e-7]))
     sources = {"crystal": made_source(), "computed": made_source(30, seed=1)}
-    joint = {JOINT: made_joint(len(PROFILE)), JOINT_WITHOUT_STRAIN: made_joint(len(WITHOUT_STRAIN))}
-    return Calibration("learned", {kind.name: norm for kind in KINDS}, joint, sources)
+    return Calibration("learned", {kind.name: norm for kind in KINDS}, sources)
 
 
 @pytest.fixture(scope="module")
@@ -74,9 +74,11 @@ def test_calibration_survives_its_file(calibration, tmp_path):
         np.testing.assert_array_equal(found.sources[name].heavy_atoms, source.heavy_atoms)
         for statistic, values in source.statistics.items():
             np.testing.assert_allclose(found.sources[name].statistics[statistic], values, rtol=FIVE_DIGITS)
-    for name, energy in calibration.joint.items():
-        for part, values in vars(energy).items():
-            np.testing.assert_allclose(getattr(found.joint[name], part), values, rtol=FIVE_DIGITS)
+        for statistic, energy in source.joint.items():
+            for part, values in vars(energy).items():
+                np.testing.assert_allclose(
+                    getattr(found.sources[name].joint[statistic], part), values, rtol=FIVE_DIGITS
+                )
     for kind, norm in calibration.norms.items():
         np.testing.assert_array_equal(found.norms[kind].keys, norm.keys)
         np.testing.assert_allclose(found.norms[kind].scales, norm.scales, rtol=FIVE_DIGITS)
@@ -92,7 +94,7 @@ def test_calibration_survives_its_file(calibration, tmp_path):
         lambda content: content["norms"].pop("rotor"),
         lambda content: content["norms"]["rotor"].update(keys="few"),
         lambda content: content["sources"]["crystal"].update(statistics=3),
-        lambda content: content["joint"].pop("joint"),
+        lambda content: content["sources"]["crystal"]["joint"].pop("joint"),
     ],
 )
 def test_damaged_content_is_refused_by_name(calibration, damage, tmp_path):
@@ -181,7 +183,7 @@ def test_large_molecules_are_high_as_often_as_small_ones():
     small, large = numbers(n, 1), numbers(n, 2)
     statistics = {name: np.concatenate([small[name], 10 * large[name]]) for name in NAMES}
     heavy = np.repeat([10.0, 40.0], n)
-    yardstick = Yardstick(Source("", statistics, heavy), ALL)
+    yardstick = Yardstick(Source("", statistics, heavy, {}), ALL)
     p_value = yardstick.judge(statistics, heavy, np.zeros(2 * n)).p_value
     for size in (10.0, 40.0):
         share = (p_value[heavy == size] <= 1 - SIZE_TAIL).mean()
@@ -191,7 +193,7 @@ def test_large_molecules_are_high_as_often_as_small_ones():
 def test_few_structures_of_a_size_do_not_say_how_high_that_size_scores():
     few = FEWEST_OF_SIZE - 1
     source = Source("", {name: values * np.repeat([1, 10], [N, few]) for name, values in numbers(N + few, 0).items()},
-                    np.repeat([20.0, 50.0], [N, few]))  # fmt: skip
+                    np.repeat([20.0, 50.0], [N, few]), {})  # fmt: skip
     yardstick = Yardstick(source, ALL)
     assert judged(yardstick, middling(), heavy=50.0).score == judged(yardstick, middling(), heavy=20.0).score
 

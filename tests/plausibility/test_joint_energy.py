@@ -31,7 +31,7 @@ def test_energy_tells_two_gaussians_apart_as_well_as_their_ratio_can(learned):
 def test_energies_are_log_odds(learned):
     """Where the densities cross the odds are even, and the energy rises by the log-ratio of the densities."""
     middle, outside = learned(np.array([[APART / 2, 1.5 * APART], [APART, 3 * APART]]))
-    assert middle == pytest.approx(0, abs=0.3)
+    assert middle == pytest.approx(0, abs=0.5)
     assert outside - middle == pytest.approx(APART**2, rel=0.3)  # d²/2 in each of two directions
 
 

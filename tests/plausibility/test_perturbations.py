@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from tests.plausibility.conftest import embedded
 
 from molebm.plausibility.perturbations import MOVES, parts_of, perturbed
+from tests.plausibility.conftest import embedded
 
 DRUG = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)NC2CCCCC2"
 RIGID = ("side_tilted", "side_turned", "bond_tilted")  # what they move, they turn about an atom that is bonded

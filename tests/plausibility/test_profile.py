@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from tests.plausibility.conftest import embedded, stretched
-from tests.plausibility.measuring import measured
 
 from molebm.plausibility.observations import BOND, KINDS
 from molebm.plausibility.profile import PROFILE, WITHOUT_STRAIN, profile
 from molebm.plausibility.statistics import learn_norms, standardised
+from tests.plausibility.conftest import embedded, stretched
+from tests.plausibility.measuring import measured
 
 
 @pytest.fixture(scope="module")
