@@ -19,7 +19,8 @@ from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.joint_energy import learn_joint_energy
 from molebm.plausibility.measurement import Measurement, measure
 from molebm.plausibility.numbers import LENGTHS, numbers_of, profiles_of
-from molebm.plausibility.perturbations import parts_of, perturbed
+from molebm.plausibility.parts import parts_of
+from molebm.plausibility.perturbations import perturbed
 from molebm.plausibility.statistics import Norms, learn_norms, standardised
 from molebm.plausibility.structures import Structure, admit
 from molebm.plausibility.yardstick import Source

@@ -7,11 +7,12 @@ random, by little and by much.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rdkit import Chem
+
+from molebm.plausibility.parts import Parts
 
 Positions = NDArray[np.float64]  # (N, 3) Å
 Place = TypeVar("Place")
@@ -20,41 +21,6 @@ REACH: Final = 1.5  # Å, over which a push fades
 FLAT: Final = 0.1  # Å, that atoms of a ring are off its plane at least, for it to be pressed
 LEAST_LENGTH: Final = 1e-3  # Å, of what gives a direction
 MOST_TRIES: Final = 8  # of kinds of moves, until one finds a place
-
-
-class Parts(NamedTuple):
-    """What can be moved in a molecule."""
-
-    groups: list[NDArray[np.int64]]  # each heavier atom with its hydrogens
-    bonded: list[tuple[int, int]]  # hydrogen, and the atom that bears it
-    sides: list[tuple[int, int, NDArray[np.int64]]]  # of bonds outside rings: who stays, who moves, and all beyond
-    centres: list[tuple[int, list[int], list[int]]]  # atoms, three heavier neighbours of each, and its others
-    rings: list[list[NDArray[np.int64]]]  # the atoms of each, first in its row, each with what it bears
-
-
-def parts_of(mol: Chem.Mol) -> Parts:
-    """Find what can be moved."""
-    neighbours = [[a.GetIdx() for a in atom.GetNeighbors()] for atom in mol.GetAtoms()]
-    heavy = [atom.GetAtomicNum() > 1 for atom in mol.GetAtoms()]
-    groups = [np.array([i, *(j for j in near if not heavy[j])]) for i, near in enumerate(neighbours) if heavy[i]]
-    bonded = [(h, near[0]) for h, near in enumerate(neighbours) if not heavy[h] and near and heavy[near[0]]]
-    sides = []
-    for bond in mol.GetBonds():
-        ends = bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()
-        if not bond.IsInRing() and all(heavy[i] for i in ends):
-            found = [(stays, moves, _beyond(neighbours, {stays}, moves)) for stays, moves in (ends, ends[::-1])]
-            sides.append(min(found, key=lambda side: len(side[2])))
-    centres = [
-        (i, [j for j in near if heavy[j]][:3], [j for j in near if not heavy[j]])
-        for i, near in enumerate(neighbours)
-        if sum(heavy[j] for j in near) >= 3
-    ]
-    rings = [
-        [_beyond(neighbours, set(ring) - {i}, i) for i in ring]
-        for ring in map(list, mol.GetRingInfo().AtomRings())
-        if all(mol.GetRingInfo().NumAtomRings(i) == 1 for i in ring)
-    ]
-    return Parts(groups, bonded, sides, centres, rings)
 
 
 def perturbed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
@@ -205,18 +171,6 @@ MOVES: Final[tuple[Move, ...]] = (
     _warped,
     _hydrogen_moved,
 )
-
-
-def _beyond(neighbours: list[list[int]], fixed: set[int], start: int) -> NDArray[np.int64]:
-    """List the atoms reached from one without passing those that are fixed, itself first."""
-    found, ahead = [start], [start]
-    seen = fixed | {start}
-    while ahead:
-        near = [j for j in neighbours[ahead.pop()] if j not in seen]
-        seen.update(near)
-        found += near
-        ahead += near
-    return np.array(found)
 
 
 def _heights(x: Positions, ring: list[NDArray[np.int64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from molebm.plausibility.perturbations import MOVES, parts_of, perturbed
+from molebm.plausibility.parts import parts_of
+from molebm.plausibility.perturbations import MOVES, perturbed
 from tests.plausibility.conftest import embedded
 
 DRUG = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)NC2CCCCC2"
