@@ -11,7 +11,7 @@ APART = 2.0  # standard deviations
 
 def gaussians(centre: float, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng(seed)
-    return [generator.normal(centre, size=(N, 2)) * [1, 3] for _ in range(FOLDS)]
+    return [generator.normal([centre, 0], [1, 3], (N, 2)) for _ in range(FOLDS)]
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +20,20 @@ def learned():
 
 
 def test_energy_tells_two_gaussians_apart_as_well_as_their_ratio_can(learned):
-    """The best that can be, by Neyman and Pearson, is Phi(d / sqrt(2)) at a Mahalanobis distance d."""
+    """The best that can be, by Neyman and Pearson, is Phi(d / sqrt(2)) at a distance of d standard deviations."""
     trusted, wrong = (np.concatenate(gaussians(centre, seed)) for centre, seed in ((0, 3), (APART, 4)))
     low, high = learned(trusted), learned(wrong)
     share = (low[:, None] < high).mean()
-    best = norm.cdf(APART * 2**0.5 / 2**0.5)
+    best = norm.cdf(APART / 2**0.5)
     assert share == pytest.approx(best, abs=4 * (best * (1 - best) / len(low)) ** 0.5)
 
 
 def test_energies_are_log_odds(learned):
-    """Where the densities cross the odds are even, and the energy rises by the log-ratio of the densities."""
-    middle, outside = learned(np.array([[APART / 2, 1.5 * APART], [APART, 3 * APART]]))
+    """Gaussians that are d apart have log-odds of d²/2 at the centre of one, and even ones half way between."""
+    usual, middle, wrong = learned(np.array([[0, 0], [APART / 2, 0], [APART, 0]]))
     assert middle == pytest.approx(0, abs=0.5)
-    assert outside - middle == pytest.approx(APART**2, rel=0.3)  # d²/2 in each of two directions
+    assert wrong == pytest.approx(APART**2 / 2, rel=0.4)
+    assert usual == pytest.approx(-(APART**2) / 2, rel=0.4)
 
 
 def test_network_of_a_fold_has_not_seen_it():
