@@ -156,6 +156,12 @@ def test_every_command_is_on_the_first_page():
     assert sorted(shown) == sorted(COMMANDS)
 
 
+def test_scripts_named_among_the_benchmarks_are_there():
+    page = REPOSITORY / "docs" / "benchmarks.md"
+    named = re.findall(r"`([\w*]+\.py)`", page.read_text(encoding="utf-8"))
+    assert named and [name for name in named if not [*(REPOSITORY / "workflows" / "benchmarks").glob(name)]] == []
+
+
 def test_training_settings_shown_are_all_there_are_with_their_defaults():
     ((_, text),) = blocks(REPOSITORY / "docs" / "train.md", "toml")
     shown = TrainingConfig.model_validate(tomllib.loads(text))
