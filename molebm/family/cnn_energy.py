@@ -1,21 +1,21 @@
 r"""Energy of an image-like picture of a molecule by convolutions, learned against pictures that are of no molecule.
 
-.. math:: E(x) = c + \sum_r e_r(x) + \tfrac{k}{2} |x|^2
+.. math:: E(x) = c + \frac{\sum_r e_r(x)}{1 + \sum_r |x_r| / m} + \tfrac{k}{2} |x|^2
 
-with :math:`e_r` what a stack of convolutions sees about voxel r. The stack has no biases, so that empty space has no
-energy, and what is moved within it has the energy that it had.
+with :math:`e_r` what a stack of convolutions sees about voxel r, for as much as there is to see: molecules of all sizes
+compare. The stack has no biases, so that empty space has no energy, and what is moved in it has the energy that it had.
 
 References
 ----------
 Gutmann and Hyvärinen, J. Mach. Learn. Res. 13, 307 (2012), for noise-contrastive estimation; Ceylan and Gutmann, ICML
 2018, arXiv:1806.03664, for the conditional one. Du and Mordatch, NeurIPS 2019, arXiv:1903.08689, for contrastive
-divergence by Langevin dynamics.
+divergence by Langevin dynamics. Mishkin and Matas, ICLR 2016, arXiv:1511.06422, for the first weights.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import torch
 from pydantic import Field
@@ -32,6 +32,10 @@ from molebm.training.config import Count, Fraction, Positive
 SHIFTED = "shifted"
 """Name of the features that hold each picture with its atoms displaced."""
 
+MASS: Final = 10.0  # m, what about three atoms add to a grid
+FIRST_PICTURES: Final = 32  # that the first weights are scaled by
+FIRST_SPREAD: Final = 0.1  # of the local energies before training
+
 NotNegative = Annotated[float, Field(ge=0)]
 
 
@@ -39,7 +43,11 @@ class CnnConfig(FamilyConfig):
     """How a CNN energy is trained."""
 
     model: Literal["cnn"] = "cnn"
-    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (16, 32, 32)  # channels; each but the first halves
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (
+        16,
+        16,
+        32,
+    )  # channels; every other one halves the grid
     stiffness: NotNegative = 0.0  # k; above 0 for contrastive divergence, whose Z is infinite without
     objective: Literal["nce", "cd"] = "nce"
     displaced: NotNegative = 1.0  # of nce, weight of each picture against itself with its atoms displaced
@@ -51,10 +59,11 @@ class CnnConfig(FamilyConfig):
     regularisation: NotNegative = 1e-3  # of the mean square of the energies
     updates: Count = 1000
     batch_size: Count = 32
+    learning_rate: Positive = 3e-3
 
 
 class CnnEnergy(FamilyModel):
-    """Convolutions in three dimensions, the second and later ones over every other voxel, and their sum."""
+    """Convolutions in three dimensions, every other one over every other voxel, and their sum."""
 
     kind = "cnn"
     Config = CnnConfig
@@ -63,7 +72,7 @@ class CnnEnergy(FamilyModel):
         super().__init__()
         layers: list[nn.Module] = []
         for place, (inside, outside) in enumerate(pairwise([n_channels, *widths])):
-            stride = 1 if place == 0 else 2
+            stride = 2 if place % 2 == 0 else 1
             layers += [nn.Conv3d(inside, outside, 3, stride, padding=1, bias=False), nn.SiLU()]
         self.convolutions = nn.Sequential(*layers, nn.Conv3d(widths[-1], 1, 1, bias=False))
         self.offset = nn.Parameter(torch.zeros(()))
@@ -74,7 +83,18 @@ class CnnEnergy(FamilyModel):
         batch = next(data.batches("train", 1, torch.device("cpu")))
         if batch["x"].dim() != 5:
             raise RequestError("a CNN energy is of pictures; make features with `molebm featurise --features grid`")
-        return cls(batch["x"].shape[1], list(config.widths), config.stiffness)
+        model = cls(batch["x"].shape[1], list(config.widths), config.stiffness)
+        model.scale_weights(next(data.batches("train", FIRST_PICTURES, torch.device("cpu")))["x"])
+        return model
+
+    @torch.no_grad()
+    def scale_weights(self, x: Tensor) -> None:
+        """Make what each convolution gives of pictures vary by one, so that all learn from the start."""
+        for layer in self.convolutions:
+            if isinstance(layer, nn.Conv3d):
+                wanted = FIRST_SPREAD if layer is self.convolutions[-1] else 1.0
+                layer.weight *= wanted / layer(x).std().clamp(min=1e-6)
+            x = layer(x)
 
     def settings(self) -> dict[str, Any]:
         convolutions = [layer for layer in self.convolutions if isinstance(layer, nn.Conv3d)]
@@ -86,8 +106,9 @@ class CnnEnergy(FamilyModel):
         return self.convolutions(x)[:, 0]
 
     def energy(self, x: Tensor) -> Tensor:
-        total = self.local_energies(x).flatten(1).sum(1) + self.offset
-        return total + self.stiffness / 2 * x.square().flatten(1).sum(1)
+        mass = x.abs().flatten(1).sum(1) / MASS
+        seen = self.local_energies(x).flatten(1).sum(1) / (1 + mass)
+        return self.offset + seen + self.stiffness / 2 * x.square().flatten(1).sum(1)
 
     def begin(self, config: CnnConfig, data: Data, moment: Moment) -> State:
         if config.objective == "nce":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -45,7 +46,24 @@ def superposed(x: Tensor, other: Tensor, part: Tensor, generator: Generator) -> 
     return x + torch.where(part, other, torch.zeros_like(other))
 
 
-WAYS: Final[tuple[Spoil, ...]] = (spliced, slid, exchanged, superposed)
+def rescaled(x: Tensor, other: Tensor, part: Tensor, generator: Generator) -> Tensor:
+    """Stretch or squeeze the whole picture about its middle, along the axis that is cut."""
+    axis = next((axis for axis in (1, 2, 3) if part.shape[axis] > 1), 1)
+    n = x.shape[axis]
+    places = torch.arange(n, device=x.device) - (n - 1) / 2
+    by = math.exp((2 * _integer(0, 1, generator) - 1) * (0.1 + 0.5 * _uniform(generator)))
+    source = places * by + (n - 1) / 2
+    below = source.floor().long()
+    share = (source - below).view([-1 if a == axis else 1 for a in range(4)])
+
+    def at(index: Tensor) -> Tensor:
+        inside = ((index >= 0) & (index < n)).view_as(share)
+        return torch.where(inside, x.index_select(axis, index.clamp(0, n - 1)), torch.zeros_like(x))
+
+    return (1 - share) * at(below) + share * at(below + 1)
+
+
+WAYS: Final[tuple[Spoil, ...]] = (spliced, slid, exchanged, superposed, rescaled)
 
 
 def _part(x: Tensor, generator: Generator) -> Tensor:
@@ -53,13 +71,17 @@ def _part(x: Tensor, generator: Generator) -> Tensor:
     axis = _integer(0, 2, generator)
     n = x.shape[1 + axis]
     low, high = MIDDLE
-    cut = low + (high - low) * float(torch.rand((), generator=generator, device=generator.device))
+    cut = low + (high - low) * _uniform(generator)
     side = torch.arange(n, device=x.device) < cut * n
     if _integer(0, 1, generator):
         side = ~side
     shape = [1, 1, 1, 1]
     shape[1 + axis] = n
     return side.view(shape)
+
+
+def _uniform(generator: Generator) -> float:
+    return float(torch.rand((), generator=generator, device=generator.device))
 
 
 def _integer(low: int, high: int, generator: Generator) -> int:

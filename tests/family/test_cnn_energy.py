@@ -1,15 +1,17 @@
 """The energy of pictures: convolutions that are the same everywhere, and what they are taught against."""
 
+import math
+
 import pytest
 import torch
 from torch.nn.functional import softplus
 
 from molebm.errors import RequestError
-from molebm.family.cnn_energy import SHIFTED, CnnConfig, CnnEnergy
+from molebm.family.cnn_energy import FIRST_SPREAD, MASS, SHIFTED, CnnConfig, CnnEnergy
 from molebm.family.features import Features
 from molebm.family.interface import Moment
 from molebm.family.langevin import langevin
-from molebm.family.picture_noise import WAYS, spoiled
+from molebm.family.picture_noise import WAYS, rescaled, spoiled
 
 BOX = (12, 12, 12)
 
@@ -36,7 +38,7 @@ def test_what_is_moved_in_empty_space_keeps_its_energy():
     model, x = cnn(), blob()
     moved = torch.roll(x, (2, -2, 4), dims=(2, 3, 4))
     assert model.energy(moved).item() == pytest.approx(model.energy(x).item(), rel=1e-12)
-    local = torch.roll(model.local_energies(x), (1, -1, 2), dims=(1, 2, 3))
+    local = torch.roll(model.local_energies(x), (1, -1, 2), dims=(1, 2, 3))  # the grid is halved once
     assert torch.allclose(model.local_energies(moved), local, atol=1e-14)
 
 
@@ -44,10 +46,24 @@ def test_empty_space_has_no_energy():
     assert cnn(stiffness=1.0).energy(torch.zeros(1, 2, *BOX).double()).item() == 0
 
 
-def test_molecules_far_apart_add_their_energies():
+def test_local_energies_of_molecules_far_apart_add_and_their_energy_is_for_what_there_is():
     model, x = cnn(), blob()
     wide = torch.cat([x, x], dim=4)
-    assert model.energy(wide).item() == pytest.approx(2 * model.energy(x).item(), rel=1e-12)
+    local, mass = model.local_energies(x).sum().item(), x.sum().item() / MASS
+    assert model.local_energies(wide).sum().item() == pytest.approx(2 * local, rel=1e-12)
+    assert model.energy(x).item() == pytest.approx(local / (1 + mass), rel=1e-12)
+    assert model.energy(wide).item() == pytest.approx(2 * local / (1 + 2 * mass), rel=1e-12)
+
+
+def test_before_training_every_convolution_varies_as_much():
+    """On the pictures that the weights were scaled by."""
+    model, x = cnn(), torch.rand(8, 2, *BOX, generator=generator()).double()
+    model.scale_weights(x)
+    for layer in model.convolutions:
+        x = layer(x)
+        if isinstance(layer, torch.nn.Conv3d) and layer is not model.convolutions[-1]:
+            assert x.std().item() == pytest.approx(1)
+    assert x.std().item() == pytest.approx(FIRST_SPREAD)
 
 
 def test_without_convolutions_the_energy_is_quadratic_and_its_samples_are_gaussian():
@@ -107,8 +123,19 @@ def test_each_way_of_spoiling_changes_a_picture_and_leaves_the_given_one(way):
     before, part = x.clone(), torch.arange(12).view(1, 12, 1, 1) < 6
     wrong = way(x, torch.rand(5, *BOX, generator=generator(1)), part, generator())
     assert torch.equal(x, before)
-    assert torch.equal(wrong[:, 6:], x[:, 6:])
+    assert way is rescaled or torch.equal(wrong[:, 6:], x[:, 6:])
     assert not torch.equal(wrong[:, :6], x[:, :6])
+
+
+def test_a_picture_is_rescaled_about_its_middle():
+    """A plane off the middle moves towards it or away, and keeps its distance from what it was in no other way."""
+    x = torch.zeros(1, 21, 5, 5)
+    x[:, 15] = 1.0
+    wrong = rescaled(x, x, torch.ones(1, 21, 1, 1, dtype=torch.bool), generator())
+    centre = (wrong.sum((0, 2, 3)) * torch.arange(21)).sum() / wrong.sum()
+    factor = (centre - 10).item() / 5
+    assert math.exp(0.1) <= max(factor, 1 / factor) <= math.exp(0.6) + 0.1
+    assert torch.equal(wrong[:, :, 0], wrong[:, :, 4])
 
 
 def test_spoiling_is_the_same_for_the_same_chance():
