@@ -47,3 +47,23 @@ def terminated_by_signals() -> Iterator[Callable[[], None]]:
         for number in numbers:
             if before[number] is signal.SIG_DFL:
                 signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def noted_signals() -> Iterator[Callable[[], bool]]:
+    """Note SIGTERM where `terminated_by_signals` raises it, for what must come to a good place before it ends.
+
+    Gives a function that says whether it has come. When the block ends, it is raised.
+    """
+    received: list[int] = []
+    before = signal.getsignal(signal.SIGTERM)
+    is_ours = before is signal.SIG_DFL and threading.current_thread() is threading.main_thread()
+    if is_ours:
+        signal.signal(signal.SIGTERM, lambda signal_number, frame: received.append(signal_number))
+    try:
+        yield lambda: bool(received)
+    finally:
+        if is_ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if received:
+        raise Terminated(received[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from molebm.cli.interruption import noted_signals
 from molebm.cli.log import count, tell
 from molebm.cli.options import device_option, quiet_option, resolve_device, resolve_threads, threads_option
 from molebm.cli.progress import progress
@@ -75,11 +76,19 @@ def train(
     settings = read_config(config).model_copy(update=drawn)
     run = begin_or_resume(settings, references, output, resolve_device(device))
     quiet = quiet or not run.world.leads
-    with progress("training", total=settings.total_updates, unit="update", quiet=quiet) as advance:
+    with (
+        noted_signals() as asked_to_stop,
+        progress("training", total=settings.total_updates, unit="update", quiet=quiet) as advance,
+    ):
         advance(run.n_updates)
         seen = run.n_updates
         for report in train_until_done(
-            run, references, output, checkpoint_every=checkpoint_every, stop_after=stop_after
+            run,
+            references,
+            output,
+            checkpoint_every=checkpoint_every,
+            stop_after=stop_after,
+            asked_to_stop=asked_to_stop,
         ):
             advance(report.update - seen)
             seen = report.update

@@ -56,3 +56,12 @@ def wait_for_all(world: World) -> None:
     """Go on when every process has come this far."""
     if world.size > 1:
         dist.barrier()
+
+
+def any_process(flag: bool, world: World, device: torch.device) -> bool:
+    """Say whether the flag is set in any process, in all of them alike."""
+    if world.size == 1:
+        return flag
+    told = torch.tensor(float(flag), device=device)
+    dist.all_reduce(told, dist.ReduceOp.MAX)
+    return bool(told.item())

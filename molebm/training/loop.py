@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import molebm
 from molebm.errors import RequestError
 from molebm.models.checkpoint import save_model, write_json
 from molebm.training.config import TrainingConfig
-from molebm.training.distributed import World, device_of_process, join, wait_for_all
+from molebm.training.distributed import World, any_process, device_of_process, join, wait_for_all
 from molebm.training.evaluation import evaluate
 from molebm.training.pool import Shards
 from molebm.training.run import TrainingRun, Update
@@ -71,12 +71,19 @@ def begin_or_resume(config: TrainingConfig, references: Path, folder: Path, devi
 
 
 def train_until_done(
-    run: TrainingRun, references: Path, folder: Path, *, checkpoint_every: int, stop_after: int | None = None
+    run: TrainingRun,
+    references: Path,
+    folder: Path,
+    *,
+    checkpoint_every: int,
+    stop_after: int | None = None,
+    asked_to_stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Report]:
     """Train to the last update, writing checkpoints, a log and the model to `folder`.
 
     Reports come from every process; files from the first, but for the checkpoint that each needs.
-    After `stop_after` updates of this call it stops early, with a checkpoint.
+    After `stop_after` updates of this call, or the update in which any process is `asked_to_stop`, it stops early,
+    with a checkpoint.
     """
     config, leads = run.config, run.world.leads
     provenance = _provenance(run, references) if leads else {}
@@ -94,8 +101,11 @@ def train_until_done(
                 with (folder / LOG).open("a") as log:
                     log.write(json.dumps(report._asdict()) + "\n")
             yield report
-        if run.n_updates % checkpoint_every == 0 or done:
+        stopped = any_process(asked_to_stop(), run.world, run.device)
+        if run.n_updates % checkpoint_every == 0 or done or stopped:
             _save(run, provenance, folder)
+        if stopped:
+            return
 
 
 def _save(run: TrainingRun, provenance: dict[str, Any], folder: Path) -> None:
