@@ -39,6 +39,13 @@ def choose_backend(settings: GenerationSettings, work: float) -> Backend:
     return "torch"
 
 
+def devices_of(device: str) -> list[str]:
+    """List every GPU that is visible where only cuda is asked for, and else the one device that is."""
+    if device != "cuda":
+        return [device]
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())] or [device]
+
+
 def effort_for(device: str) -> Effort:
     """Do less where an evaluation is slow, the same for all molecules of a run."""
     return SHORT if device.startswith("cpu") and not native_available() else FULL

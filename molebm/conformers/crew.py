@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Final
 
+from molebm.conformers.backends import devices_of
 from molebm.conformers.batching import WINDOW, Batch, Unit
 from molebm.conformers.computing import Job
 from molebm.conformers.input_order import InputOrder
@@ -33,8 +36,11 @@ class Crew:
         self._again: deque[Unit] = deque()  # left behind by processes that died
         self._died_once: set[int] = set()  # places of molecules
         self._n_given = 0  # records
-        self._most_ahead = AHEAD * n_processes if job.settings.device.startswith("cpu") else 2 * WINDOW
-        self._workers = [WorkerProcess(job) for _ in range(n_processes)]
+        self._most_ahead = (
+            AHEAD * n_processes if job.settings.device.startswith("cpu") else max(2 * WINDOW, AHEAD * n_processes)
+        )
+        devices = itertools.cycle(devices_of(job.settings.device))
+        self._workers = [WorkerProcess(_on(device, job)) for device in itertools.islice(devices, n_processes)]
         self._clock = time.monotonic()
 
     def has_work(self) -> bool:
@@ -97,7 +103,7 @@ class Crew:
         end = worker.end()
         self._workers.remove(worker)
         if worker.ready:
-            self._workers.append(WorkerProcess(self._job))
+            self._workers.append(WorkerProcess(worker.job))
         elif not self._workers:
             raise RequestError(
                 f"no worker process could start: the last ended {end}; free memory, or use fewer --threads"
@@ -119,3 +125,7 @@ class Crew:
             self._died_once.discard(batch.places[0])
             (record,) = batch.records
             self.order.put(batch, [self._job.finish([failure(record.name, record.source, reason)])])
+
+
+def _on(device: str, job: Job) -> Job:
+    return job._replace(settings=replace(job.settings, device=device))

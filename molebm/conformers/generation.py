@@ -14,6 +14,7 @@ from rdkit import Chem
 
 from molebm.chem.parsing import mol_from_smiles
 from molebm.chem.reading import Record, read_molecules
+from molebm.conformers.backends import devices_of
 from molebm.conformers.batching import Unit, units
 from molebm.conformers.computing import Finish, Job, parametrise
 from molebm.conformers.input_order import Finished
@@ -27,7 +28,7 @@ Molecule: TypeAlias = str | Chem.Mol
 """A SMILES, or an RDKit molecule with or without hydrogens; its coordinates are not used."""
 
 _DEFAULT: Final = GenerationSettings()
-GPU_PROCESSES: Final = 2  # one keeps the GPU busy while the other prepares molecules and chooses conformers
+GPU_PROCESSES: Final = 2  # of each GPU: one keeps it busy while the other prepares molecules and chooses conformers
 _SHORT: Final = 8  # units that are not worth the seconds it takes to start another process
 
 
@@ -209,7 +210,8 @@ def _generate(work: Iterator[Unit], job: Job, threads: int, alone_up_to: int | N
         yield from in_this_process(work, job)
         return
     if not job.settings.device.startswith("cpu"):
-        threads = min(threads, GPU_PROCESSES)
+        n_devices = len(devices_of(job.settings.device))
+        threads = max(n_devices, min(threads, GPU_PROCESSES * n_devices))
     few = list(itertools.islice(work, max(alone_up_to + 1, threads)))
     if len(few) <= alone_up_to:
         yield from in_this_process(few, job)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
+import torch
 from rdkit import Chem
 
 from molebm.chem.reading import Record
@@ -29,6 +30,7 @@ class WorkerProcess:
     """One process and the batches it has been given and has not answered."""
 
     def __init__(self, job: Job) -> None:
+        self.job = job
         self.connection, theirs = _SPAWN.Pipe()
         self.batches: deque[Batch] = deque()
         self.work = 0.0  # of the unit they are of
@@ -98,6 +100,8 @@ def serve(connection: Connection, job: Job) -> None:
     leaves out the molecule and goes on.
     """
     begin_worker()
+    if job.settings.device.startswith("cuda:"):
+        torch.cuda.set_device(job.settings.device)
     parametrise(job.settings.energy, job.settings.model)
     connection.send(None)
     while True:

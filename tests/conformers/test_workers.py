@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from multiprocessing import Pipe
 
 import pytest
+import torch
 from rdkit import Chem
 
 from molebm.chem.reading import Record
-from molebm.conformers import crew, worker_process
+from molebm.conformers import crew, generation, worker_process
+from molebm.conformers.backends import devices_of
 from molebm.conformers.batching import WINDOW, Batch, Unit
 from molebm.conformers.computing import Job
 from molebm.conformers.input_order import InputOrder
@@ -37,6 +39,7 @@ class Actor(WorkerProcess):
     never_start = False
 
     def __init__(self, job: Job) -> None:
+        self.job = job
         self.connection, self.theirs = Pipe()
         self.batches = deque()
         self.work = 0.0
@@ -80,6 +83,12 @@ def actors(monkeypatch) -> type[Actor]:
     monkeypatch.setattr(crew, "_TICK", 0.01)
     monkeypatch.setattr(Actor, "waiting", [], raising=False)
     return Actor
+
+
+@pytest.fixture
+def three_gpus(monkeypatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 
 def record(index: int, name: str) -> Record:
@@ -221,3 +230,37 @@ def test_real_processes_end_when_they_hang_or_nobody_wants_their_results(monkeyp
     before = time.monotonic()
     stream.close()
     assert time.monotonic() - before < 300  # not the 600 s for which it hangs
+
+
+def test_every_gpu_has_its_processes_and_keeps_as_many(actors, three_gpus, monkeypatch):
+    """A process that dies is followed by one on the same GPU."""
+    started = []
+
+    class Noted(actors):
+        def __init__(self, job: Job) -> None:
+            super().__init__(job)
+            started.append(job.settings.device)
+
+    monkeypatch.setattr(crew, "WorkerProcess", Noted)
+    run(singles("a", "die", "b", "c"), n_processes=4, job=GPU)
+    assert started[:4] == ["cuda:0", "cuda:1", "cuda:2", "cuda:0"]
+    assert len(started) > 4 and set(started[4:]) <= {"cuda:0", "cuda:1", "cuda:2"}
+
+
+@pytest.mark.parametrize(("threads", "n_processes"), [(2, 3), (4, 4), (16, 6)])
+def test_no_gpu_of_a_node_is_idle_and_none_has_more_than_it_needs(three_gpus, monkeypatch, threads, n_processes):
+    given = []
+    monkeypatch.setattr(generation, "in_processes", lambda units, job, n: given.append(n) or iter(()))
+    list(generation._generate(singles(*"abcdefghij"), GPU, threads, 1))
+    assert given == [n_processes]
+
+
+def test_named_device_is_the_only_one(three_gpus):
+    assert devices_of("cuda") == ["cuda:0", "cuda:1", "cuda:2"]
+    assert devices_of("cuda:1") == ["cuda:1"]
+    assert devices_of("cpu") == ["cpu"]
+
+
+def test_several_gpus_that_are_none_are_left_to_pytorch_to_refuse(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert devices_of("cuda") == ["cuda"]

@@ -1,9 +1,11 @@
 """The workflow on a real Slurm: two nodes on this machine, a job that is killed, a rerun, and books that add up."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +19,7 @@ ALLOWED = "MOLEBM_TEST_SLURM"
 LONGEST = 600  # s
 N_MOLECULES = 40
 SHARD = "0001-of-0002"
+GENERATE = ["--n-conformers", "2", "--energy", "mmff94", "--time-limit", "100000"]
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
 
@@ -35,10 +38,11 @@ def why_not() -> str | None:
 
 
 @pytest.fixture
-def slurm(tmp_path_factory):
+def slurm():
     if reason := why_not():
         pytest.skip(reason)
-    state = str(tmp_path_factory.mktemp("slurm"))
+    state = tempfile.mkdtemp(prefix="molebm-slurm-")  # that of pytest is closed to munge, which is not root
+    os.chmod(state, 0o755)
     started = subprocess.run([SLURM, "start", state], capture_output=True, text=True, check=False)
     try:
         if started.returncode == 3:
@@ -48,16 +52,16 @@ def slurm(tmp_path_factory):
     finally:
         if started.returncode != 3:
             subprocess.run([SLURM, "stop", state], check=False, capture_output=True)
+        shutil.rmtree(state, ignore_errors=True)
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
     lines = (REPOSITORY / "data" / "drugs.smi").read_text().splitlines()[: N_MOLECULES - 1]
     (tmp_path / "in.smi").write_text("\n".join([*lines[:7], "C1CC unclosed", *lines[7:]]) + "\n")
+    settings = {"input": "in.smi", "shards": 2, "table": "csv", "generate": {"options": " ".join(GENERATE)}}
+    (tmp_path / "config.yaml").write_text(json.dumps({**settings, "score": {"wanted": False}}))
     return tmp_path
-
-
-GENERATE = ["--n-conformers", "2", "--energy", "mmff94", "--time-limit", "100000"]
 
 
 def snakemake(folder: Path, *options: str) -> subprocess.Popen:
@@ -65,8 +69,7 @@ def snakemake(folder: Path, *options: str) -> subprocess.Popen:
     command += ["--workflow-profile", REPOSITORY / "workflows" / "profiles" / "slurm", "--retries", "0"]
     command += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
     command += ["--seconds-between-status-checks", "2", "--latency-wait", "10", *options]
-    command += ["--config", "input=in.smi", "shards=2", "table=csv", 'score={"wanted": false}']
-    command += [f'generate={{"options": "{" ".join(GENERATE)}"}}']
+    command += ["--configfile", "config.yaml"]
     with (folder / "snakemake.log").open("a") as log:
         return subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)
 
@@ -85,20 +88,22 @@ def end(process: subprocess.Popen, folder: Path) -> int:
         pytest.fail((folder / "snakemake.log").read_text()[-4000:])
 
 
-def job_of(rule: str) -> str:
+def job_of(rule: str, run: subprocess.Popen, folder: Path) -> str:
     """Number of the job that runs this rule, once it runs."""
     for _ in range(LONGEST * 5):
+        if run.poll() is not None:
+            break
         told = subprocess.run(["squeue", "-h", "-t", "R", "-o", "%i %k"], capture_output=True, text=True, check=True)
         for line in told.stdout.splitlines():
             if rule in line:
                 return line.split()[0]
         time.sleep(0.2)
-    pytest.fail(f"no job of {rule} ever ran: {told.stdout}")
+    pytest.fail(f"no job of {rule} ever ran: {(folder / 'snakemake.log').read_text()[-4000:]}")
 
 
 def test_killed_job_is_run_again_and_every_input_is_there_once(slurm, folder):
     run = snakemake(folder)
-    job = job_of(SHARD)
+    job = job_of(SHARD, run, folder)
     journal = folder / "results" / "shards" / f".{SHARD}.sdf.gz.journal"
     while run.poll() is None and not journal.exists():
         time.sleep(0.1)
