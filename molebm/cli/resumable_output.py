@@ -20,7 +20,7 @@ from molebm.cli.part_file import Extent, PartFile
 from molebm.cli.rendering import Written
 from molebm.errors import RequestError
 
-PERIOD: Final = 5.0  # s between two entries in the journal
+PERIOD: Final = 30.0  # s between two entries in the journal; the signals that end a job make one at once
 _FAILURES: Final = 1  # where the table of failures is among the files
 
 
