@@ -44,6 +44,12 @@ PARTS: Final = {  # module: names, or all that it exports
     "molebm.samplers.mala": ["mala"],
     "molebm.samplers.run": ["sample"],
     "molebm.training.evaluation": ["evaluate", "evaluate_forces"],
+    "molebm.interop.openmm_solution": ["in_water", "Solution", "replace_own_terms"],
+    "molebm.interop.openmm_ligand": ["ligand_template"],
+    "molebm.interop.ase_calculator": ["MolebmCalculator"],
+    "molebm.interop.torch_sim_model": ["MolebmModel"],
+    "molebm.interop.mdtraj_trajectory": ["write_trajectory"],
+    "molebm.interop.pyg_data": ["topologies_to_pyg"],
     "molebm.errors": [
         "MolebmError",
         "MoleculeError",

@@ -156,8 +156,8 @@ def generate(
     from molebm.cli.trajectory_output import check_trajectories, write_as_trajectories
     from molebm.conformers.sharding import parse_shard
 
-    make_text = ensemble_text(output)
     check_trajectories(trajectory, output, force=force or resume)
+    make_text = ensemble_text(output)
     if check_free(output, resume=resume, force=force):
         write_as_trajectories(output, trajectory, force=force or resume)
         tell(f"'{output}' is complete; to make it anew, use --force in place of --resume")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from molebm.errors import RequestError
+
+_TRAJECTORIES: Final = (".dcd", ".xtc", ".trr", ".h5")
 
 
 def check_trajectories(trajectory: Path | None, output: Path, *, force: bool) -> None:
@@ -13,11 +16,16 @@ def check_trajectories(trajectory: Path | None, output: Path, *, force: bool) ->
     Raises
     ------
     RequestError
-        If not, or the output that they are made from is no SDF.
+        If not, or the output that they are made from is no SDF but a trajectory itself, say.
     """
+    from molebm.chem.text_files import extension
+
+    if extension(output) in _TRAJECTORIES:
+        raise RequestError(
+            f"output '{output}' would lose energies and names; write an .sdf, and --trajectory '{output}'"
+        )
     if trajectory is None:
         return
-    from molebm.chem.text_files import extension
     from molebm.interop.mdtraj_trajectory import check_trajectory_output
 
     if extension(output) not in (".sdf", ".sd"):

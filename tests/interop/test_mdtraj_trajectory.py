@@ -99,6 +99,7 @@ def test_what_cannot_be_written_is_told(tmp_path, mol):
         molebm.to_mdtraj(Chem.AddHs(Chem.MolFromSmiles("CCO")))
     pdb = ["generate", "CCO", "-o", str(tmp_path / "x.pdb"), "--trajectory", str(tmp_path / "x.dcd")]
     assert "--trajectory is made from an SDF" in CliRunner().invoke(cli, pdb).output
+    assert "--trajectory" in CliRunner().invoke(cli, ["generate", "CCO", "-o", str(tmp_path / "x.dcd")]).output
 
 
 def _smiles(folder):
