@@ -19,11 +19,24 @@ from molebm.topology import Topology
 _BOND = f"4.184*k/2*d^2*(1+({kernel.BOND_CUBIC})*d+7/12*({kernel.BOND_CUBIC})^2*d^2); d=10*r-length"
 _ANGLE = f"4.184*k/2*d^2*(1+({kernel.ANGLE_CUBIC})*d); d=theta-rest"
 _LINEAR_ANGLE = "4.184*k*(1+cos(theta))"
+# Written out in coordinates, which OpenMM evaluates several times as fast as its functions angle() and dihedral();
+# bounded where atoms fall on a line or stand upright, so that nothing is divided by zero.
 _STRETCH_BEND = (
-    "4.184*(k1*(10*distance(p1,p2)-length1)+k2*(10*distance(p2,p3)-length2))*(angle(p1,p2,p3)-rest)"  # p2 the centre
+    "4.184*(k1*(10*a-length1)+k2*(10*b-length2))*(theta-rest);"
+    "theta=acos(max(-0.999999,min(0.999999,(ax*bx+ay*by+az*bz)/(a*b))));"
+    "a=sqrt(ax^2+ay^2+az^2); b=sqrt(bx^2+by^2+bz^2);"
+    "ax=x1-x2; ay=y1-y2; az=z1-z2; bx=x3-x2; by=y3-y2; bz=z3-z2"  # p2 the centre
 )
 _OUT_OF_PLANE = (
-    "4.184*k/2*asin(sin(angle(p4,p2,p3))*sin(dihedral(p1,p2,p3,p4)))^2"  # p4 against p1, p2, p3; p2 the centre
+    "4.184*k/2*(asin(s1)^2+asin(s3)^2+asin(s4)^2);"
+    "s1=max(-0.999999,min(0.999999,v/(n34*a))); s3=max(-0.999999,min(0.999999,v/(n41*b)));"
+    "s4=max(-0.999999,min(0.999999,v/(n13*c)));"
+    "v=ax*(by*cz-bz*cy)+ay*(bz*cx-bx*cz)+az*(bx*cy-by*cx);"
+    "n13=sqrt((ay*bz-az*by)^2+(az*bx-ax*bz)^2+(ax*by-ay*bx)^2+1e-12);"
+    "n34=sqrt((by*cz-bz*cy)^2+(bz*cx-bx*cz)^2+(bx*cy-by*cx)^2+1e-12);"
+    "n41=sqrt((cy*az-cz*ay)^2+(cz*ax-cx*az)^2+(cx*ay-cy*ax)^2+1e-12);"
+    "a=sqrt(ax^2+ay^2+az^2); b=sqrt(bx^2+by^2+bz^2); c=sqrt(cx^2+cy^2+cz^2);"
+    "ax=x1-x2; ay=y1-y2; az=z1-z2; bx=x3-x2; by=y3-y2; bz=z3-z2; cx=x4-x2; cy=y4-y2; cz=z4-z2"  # p2 the centre
 )
 _VAN_DER_WAALS = "4.184*depth*(1.07/(rho+0.07))^7*(1.12/(rho^7+0.12)-2); rho=10*r/radius"
 _ELECTROSTATIC = f"4.184*charges/(10*r+{kernel.ELECTROSTATIC_BUFFER})"
@@ -73,8 +86,6 @@ def kernel_forces(
     """
     t, p = topology, parameters.map(Tensor.detach)
     bent, linear, coupled = ~p.angle_linear, p.angle_linear, (p.stretch_bend_k != 0).any(0)
-    i, j, k, m = t.impropers
-    wilson = torch.cat([torch.stack(row) for row in ((i, j, k, m), (k, j, m, i), (m, j, i, k))], dim=1)  # (4, 3O)
     place = torch.arange(t.n_atoms) if particles is None else torch.as_tensor(particles, dtype=torch.int64)
     bonds, angles, pairs = place[t.bonds], place[t.angles], place[t.pairs]
     forces = []
@@ -84,7 +95,7 @@ def kernel_forces(
         ("angle", _angle_force(_LINEAR_ANGLE, angles[:, linear], {"k": p.angle_k[linear]})),
         ("stretch_bend", _compound_force(_STRETCH_BEND, angles[:, coupled], _coupling(t, p, coupled))),
         ("torsion", _torsion_force(_series(len(p.torsion_v)), place[t.torsions], _harmonics(p))),
-        ("out_of_plane", _compound_force(_OUT_OF_PLANE, place[wilson], {"k": p.improper_k.repeat(3)})),
+        ("out_of_plane", _compound_force(_OUT_OF_PLANE, place[t.impropers], {"k": p.improper_k})),
         ("van_der_waals", _bond_force(_VAN_DER_WAALS, pairs, {"depth": p.pair_depth, "radius": p.pair_radius})),
         ("electrostatic", _bond_force(_ELECTROSTATIC, pairs, {"charges": kernel.pair_charges(t, p.charge)})),
     ]:

@@ -1,5 +1,6 @@
 """The exported `openmm.System` is the kernel: every kind of term, its forces, and through a file."""
 
+import numpy as np
 import openmm
 import pytest
 import torch
@@ -100,6 +101,23 @@ def test_each_kind_of_term_is_a_force_group():
         assert {force.getForceGroup() for force in forces if force.getName() == name} == {group}
         energy = context.getState(energy=True, groups={group}).getPotentialEnergy()
         assert energy.value_in_unit(openmm.unit.kilocalorie_per_mole) == pytest.approx(ours[0, 0].item(), abs=TOLERANCE)
+
+
+@pytest.mark.parametrize("smiles", ["CC(=O)C", "CC(C)C"])
+def test_couplings_and_trigonal_centres_are_finite_where_atoms_are_on_a_line_or_upright(smiles):
+    mol = embedded(smiles)
+    topology, x = topology_from_mol(mol), noisy_positions(mol)[:, :, 0]
+    near = [atom.GetIdx() for atom in mol.GetAtomWithIdx(1).GetNeighbors()]
+    places = ([1.4, 0, 0], [-1.4, 0, 0], [0, 0, 1.4], [0, 1.4, 0])
+    x[:, 1] = 0
+    for atom, place in zip(near, places, strict=False):
+        x[:, atom] = torch.tensor(place, dtype=x.dtype)
+    context = OpenMMEnergy(exported(topology, random_parameters(topology)), platform="Reference").context
+    context.setPositions(x.T.numpy() / 10)
+    groups = {TermEnergies._fields.index(name) for name in ("stretch_bend", "out_of_plane")}
+    state = context.getState(energy=True, forces=True, groups=groups)
+    assert np.isfinite(state.getPotentialEnergy()._value)
+    assert np.isfinite(state.getForces(asNumpy=True)._value).all()
 
 
 def test_molecules_in_one_system_do_not_feel_each_other():
