@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from itertools import islice
 
 import click
 import numpy as np
@@ -36,13 +37,15 @@ Statistic = Callable[[Chem.Mol], float]
 
 @click.command()
 @click.argument("library", type=click.Path(exists=True))
+@click.option("--most", default=None, type=int, help="Molecules, from the beginning of the file; all if left out.")
+@click.option("--machines/--no-machines", default=True, show_default=True, help="Over fingerprints, too.")
 @click.option("--known", default=600, show_default=True, help="Molecules of unseen scaffolds.")
 @click.option("--seed", default=0, show_default=True)
-def main(library: str, known: int, seed: int) -> None:
+def main(library: str, most: int | None, machines: bool, known: int, seed: int) -> None:
     """Print the tables."""
     RDLogger.DisableLog("rdApp.*")
     torch.set_num_threads(1)
-    mols = [record.mol for record in read_molecules(library) if record.mol is not None]
+    mols = [record.mol for record in islice(read_molecules(library), most) if record.mol is not None]
     splits = [scaffold_split(mol) for mol in mols]
     trained = [mol for mol, split in zip(mols, splits, strict=True) if split != "test"]
     unseen = [mol for mol, split in zip(mols, splits, strict=True) if split == "test"]
@@ -54,7 +57,7 @@ def main(library: str, known: int, seed: int) -> None:
     print(f"{len(trained)} molecules read into the library in {seconds:.0f} s\n")
     found = {
         name: {label: np.array([statistic(mol) for mol in of]) for label, of in sets.items()}
-        for name, statistic in statistics(novel, trained).items()
+        for name, statistic in statistics(novel, trained, machines).items()
     }
     foreign = [label for label in sets if label != "known"]
     rows = [(name, *(area(scores["known"], scores[label]) for label in foreign)) for name, scores in found.items()]
@@ -64,7 +67,7 @@ def main(library: str, known: int, seed: int) -> None:
     print("\n" + table(("p-value at most", "0.01", "0.05", "0.1"), [("share of known molecules", *shares)]))
 
 
-def statistics(novel: Library, trained: list[Chem.Mol]) -> dict[str, Statistic]:
+def statistics(novel: Library, trained: list[Chem.Mol], machines: bool) -> dict[str, Statistic]:
     """Name statistics, the higher the newer."""
     cache: dict[int, tuple[float, float]] = {}
 
@@ -82,11 +85,16 @@ def statistics(novel: Library, trained: list[Chem.Mol]) -> dict[str, Statistic]:
         ).requires_grad_(False)
         return lambda mol: float(machine.energy(fingerprint.bits(mol).float()[None]))
 
-    return {
+    found = {
         "nearest neighbour, 1 - Tanimoto": novel.distance,
         "number of unseen surroundings": lambda mol: float(len(unseen_circles(circles(mol), novel.seen, own=0))),
         "RBM over unseen surroundings (`novelty_score`)": lambda mol: judged(mol)[0],
         "both together (`novelty_p_value`)": lambda mol: -judged(mol)[1],
+    }
+    if not machines:
+        return found
+    return {
+        **found,
         "RBM over MACCS keys": machine_over(Maccs()),
         "RBM over 1024 Morgan bits": machine_over(Morgan()),
     }

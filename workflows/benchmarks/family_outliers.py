@@ -13,6 +13,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable
+from itertools import islice
 
 import click
 import numpy as np
@@ -39,14 +40,16 @@ Score = Callable[[Array], Array]
 
 @click.command()
 @click.argument("library", type=click.Path(exists=True))
+@click.option("--most", default=None, type=int, help="Molecules, from the beginning of the file; all if left out.")
+@click.option("--method", "methods", multiple=True, help="One of them; all if left out.")
 @click.option("--known", default=600, show_default=True, help="Molecules of unseen scaffolds.")
 @click.option("--seed", default=0, show_default=True)
-def main(library: str, known: int, seed: int) -> None:
+def main(library: str, most: int | None, methods: tuple[str, ...], known: int, seed: int) -> None:
     """Print the table."""
     RDLogger.DisableLog("rdApp.*")
     warnings.filterwarnings("ignore", message=".*covariance matrix.*")
     torch.set_num_threads(1)
-    mols = [record.mol for record in read_molecules(library) if record.mol is not None]
+    mols = [record.mol for record in islice(read_molecules(library), most) if record.mol is not None]
     splits = [scaffold_split(mol) for mol in mols]
     unseen = [mol for mol, split in zip(mols, splits, strict=True) if split == "test"]
     random.Random(seed).shuffle(unseen)
@@ -58,6 +61,8 @@ def main(library: str, known: int, seed: int) -> None:
         sets[f"{count} foreign numbers"] = mixed(described(unseen[known : 2 * known]), count, rng)
     rows = []
     for name, learn in METHODS.items():
+        if methods and name not in methods:
+            continue
         begun = time.process_time()
         score = learn(trained, seed)
         seconds = time.process_time() - begun
