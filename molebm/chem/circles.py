@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -20,7 +20,7 @@ class Circle(NamedTuple):
 
     key: int  # the same for the same surroundings
     radius: int
-    atoms: Atoms  # the centre first
+    centre: int  # among the heavy atoms
 
 
 def circles(mol: Chem.Mol) -> list[Circle]:
@@ -30,15 +30,17 @@ def circles(mol: Chem.Mol) -> list[Circle]:
     ----------
     Rogers and Hahn, J. Chem. Inf. Model. 50, 742 (2010).
     """
-    heavy, places = heavy_atoms_of(mol)
+    heavy, _ = heavy_atoms_of(mol)
     output = rdFingerprintGenerator.AdditionalOutput()
     output.AllocateBitInfoMap()
     _generator().GetSparseCountFingerprint(heavy, additionalOutput=output)
-    return [
-        Circle(key, radius, circle_atoms(heavy, places, centre, radius))
-        for key, found in output.GetBitInfoMap().items()
-        for centre, radius in found
-    ]
+    return [Circle(key, radius, centre) for key, found in output.GetBitInfoMap().items() for centre, radius in found]
+
+
+def atoms_in(mol: Chem.Mol, found: Sequence[Circle]) -> list[Atoms]:
+    """Atoms of each circle, the centre first; indices are those of the molecule."""
+    heavy, places = heavy_atoms_of(mol)
+    return [circle_atoms(heavy, places, circle.centre, circle.radius) for circle in found]
 
 
 def molecules_with(many: Iterable[Iterable[Circle]]) -> Counter[int]:

@@ -12,7 +12,7 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 from rdkit.DataStructs import BulkTanimotoSimilarity, ExplicitBitVect
 
-from molebm.chem.circles import circles, molecules_with
+from molebm.chem.circles import atoms_in, circles, molecules_with
 from molebm.errors import RequestError
 from molebm.plausibility.newness import Newness, bits_of, unseen_circles
 from molebm.plausibility.surprise import Surprise, conformal_p_value
@@ -107,9 +107,10 @@ class Library:
         energy = float(self._newness.energy(bits_of(unseen, n_heavy)[None]))
         distance = self.distance(mol)
         together = self._together(np.array([energy]), np.array([distance]))
+        costs = self._newness.blame(unseen, n_heavy) if unseen else []
         blames = [
-            Blame(circle.atoms, cost, _words(mol, circle.atoms[0], circle.radius))
-            for circle, cost in zip(unseen, self._newness.blame(unseen, n_heavy), strict=True)
+            Blame(atoms, cost, _words(mol, atoms[0], circle.radius))
+            for circle, atoms, cost in zip(unseen, atoms_in(mol, unseen), costs, strict=True)
         ]
         blames.sort(key=lambda blame: -blame.energy)
         return Novelty(energy, float(conformal_p_value(together, self._trusted)[0]), blames)
