@@ -16,10 +16,11 @@ import time
 from pathlib import Path
 
 import click
-from hpc_bookkeeping import ALONE, start
+from hpc_bookkeeping import start
 from hpc_stand_in import made_up
 
 from molebm.conformers import computing, generation
+from molebm.conformers.workers import in_this_process
 from molebm.parametrise import named_energy
 from molebm.plausibility import scoring
 
@@ -31,7 +32,7 @@ SMALL = ["CO", "CCO", "CC(C)O", "CC#N", "CC=O", "CCN", "COC", "CCC", "C1CC1", "C
 @click.option("--score", "scored", default="1000,10000", show_default=True, help="Numbers of structures.")
 def main(generated: str, scored: str) -> None:
     """Run and print."""
-    generation._SHORT = ALONE
+    generation.in_processes = lambda units, job, n_processes: in_this_process(units, job)  # which is measured
     computing.generate_batch = made_up(0.0)
     named_energy("learned")
     scoring.load_calibration()

@@ -20,7 +20,7 @@ rule generate:
     output:
         f"{RESULTS}/shards/{{shard}}.sdf.gz",
     params:
-        shard=lambda wildcards: wildcards.shard.replace("-of-", "/").lstrip("0"),
+        shard=lambda wildcards: "/".join(str(int(number)) for number in wildcards.shard.split("-of-")),
         seed=config["seed"],
         options=config["generate"]["options"],
     threads: config["generate"]["threads"]
