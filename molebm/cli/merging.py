@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import heapq
 import sys
 from collections.abc import Iterator, Sequence
@@ -96,7 +97,8 @@ def check_shards(shards: Sequence[Path], n_shards: int | None, *, scored: bool) 
 def request_of(shards: Sequence[Path], score_columns: Sequence[str], *, with_table: bool) -> Request:
     """Describe a merge by what can be told of its shards without reading them."""
     sizes = " ".join(f"{shard.name}:{shard.stat().st_size}" for shard in shards)
-    return {"shards": sizes, "scores": " ".join(score_columns), "table": str(with_table)}
+    digest = hashlib.sha256(sizes.encode()).hexdigest()[:16]
+    return {"shards": f"{len(shards)} ({digest})", "scores": " ".join(score_columns), "table": str(with_table)}
 
 
 def _named(paths: Sequence[Path]) -> str:
