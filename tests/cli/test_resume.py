@@ -197,6 +197,15 @@ def test_resume_without_a_run_to_go_on_with_begins_one_and_then_is_done(folder):
     assert codes == [0, 0]
 
 
+def test_output_that_was_taken_away_is_made_again_whatever_failures_are_left(folder):
+    """As a workflow does that takes away what it is not sure of, and does not know of the failures."""
+    run(folder, "out.sdf", "--resume")
+    before = contents(folder)
+    (folder / "out.sdf").unlink()
+    assert run(folder, "out.sdf", "--resume").exit_code == 1
+    assert contents(folder) == before
+
+
 @pytest.mark.parametrize("other", [["--seed", "1"], ["-n", "3"], ["--stereo", "enumerate"], ["--shard", "1/2"]])
 def test_other_settings_are_refused_and_named(folder, monkeypatch, other):
     interrupted(monkeypatch, folder, 20)
