@@ -28,14 +28,8 @@ _STRETCH_BEND = (
     "ax=x1-x2; ay=y1-y2; az=z1-z2; bx=x3-x2; by=y3-y2; bz=z3-z2"  # p2 the centre
 )
 _OUT_OF_PLANE = (
-    "4.184*k/2*(asin(s1)^2+asin(s3)^2+asin(s4)^2);"
-    "s1=max(-0.999999,min(0.999999,v/(n34*a))); s3=max(-0.999999,min(0.999999,v/(n41*b)));"
-    "s4=max(-0.999999,min(0.999999,v/(n13*c)));"
-    "v=ax*(by*cz-bz*cy)+ay*(bz*cx-bx*cz)+az*(bx*cy-by*cx);"
-    "n13=sqrt((ay*bz-az*by)^2+(az*bx-ax*bz)^2+(ax*by-ay*bx)^2+1e-12);"
-    "n34=sqrt((by*cz-bz*cy)^2+(bz*cx-bx*cz)^2+(bx*cy-by*cx)^2+1e-12);"
-    "n41=sqrt((cy*az-cz*ay)^2+(cz*ax-cx*az)^2+(cx*ay-cy*ax)^2+1e-12);"
-    "a=sqrt(ax^2+ay^2+az^2); b=sqrt(bx^2+by^2+bz^2); c=sqrt(cx^2+cy^2+cz^2);"
+    "4.184*k/2*asin(max(-0.999999,min(0.999999,(nx*cx+ny*cy+nz*cz)/sqrt(n2*c2+1e-16))))^2;"
+    "n2=nx^2+ny^2+nz^2; c2=cx^2+cy^2+cz^2; nx=ay*bz-az*by; ny=az*bx-ax*bz; nz=ax*by-ay*bx;"
     "ax=x1-x2; ay=y1-y2; az=z1-z2; bx=x3-x2; by=y3-y2; bz=z3-z2; cx=x4-x2; cy=y4-y2; cz=z4-z2"  # p2 the centre
 )
 _VAN_DER_WAALS = "4.184*depth*(1.07/(rho+0.07))^7*(1.12/(rho^7+0.12)-2); rho=10*r/radius"
@@ -86,6 +80,8 @@ def kernel_forces(
     """
     t, p = topology, parameters.map(Tensor.detach)
     bent, linear, coupled = ~p.angle_linear, p.angle_linear, (p.stretch_bend_k != 0).any(0)
+    i, j, k, m = t.impropers
+    wilson = torch.cat([torch.stack(row) for row in ((i, j, k, m), (k, j, m, i), (m, j, i, k))], dim=1)  # (4, 3O)
     place = torch.arange(t.n_atoms) if particles is None else torch.as_tensor(particles, dtype=torch.int64)
     bonds, angles, pairs = place[t.bonds], place[t.angles], place[t.pairs]
     forces = []
@@ -95,7 +91,7 @@ def kernel_forces(
         ("angle", _angle_force(_LINEAR_ANGLE, angles[:, linear], {"k": p.angle_k[linear]})),
         ("stretch_bend", _compound_force(_STRETCH_BEND, angles[:, coupled], _coupling(t, p, coupled))),
         ("torsion", _torsion_force(_series(len(p.torsion_v)), place[t.torsions], _harmonics(p))),
-        ("out_of_plane", _compound_force(_OUT_OF_PLANE, place[t.impropers], {"k": p.improper_k})),
+        ("out_of_plane", _compound_force(_OUT_OF_PLANE, place[wilson], {"k": p.improper_k.repeat(3)})),
         ("van_der_waals", _bond_force(_VAN_DER_WAALS, pairs, {"depth": p.pair_depth, "radius": p.pair_radius})),
         ("electrostatic", _bond_force(_ELECTROSTATIC, pairs, {"charges": kernel.pair_charges(t, p.charge)})),
     ]:

@@ -1,5 +1,7 @@
 """ASE sees the energy of molebm in its own units, finds its minima and their vibrations."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -68,3 +70,10 @@ def test_what_cannot_be_done_is_told(embedded):
         molebm.to_ase(mol, conformer_id=5)
     with pytest.raises(RequestError, match="precision"):
         molebm.to_ase(mol, precision="half")
+
+
+def test_a_missing_package_is_named_with_what_to_install(monkeypatch, embedded):
+    monkeypatch.setitem(sys.modules, "ase", None)
+    monkeypatch.delitem(sys.modules, "molebm.interop.ase_calculator")
+    with pytest.raises(RequestError, match=r"molebm\[interop\]"):
+        molebm.to_ase(embedded("CCO"))

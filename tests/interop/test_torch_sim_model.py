@@ -1,5 +1,8 @@
 """torch-sim runs the energy of molebm on batches of molecules, each as if it were alone."""
 
+import importlib.metadata
+import sys
+
 import pytest
 import torch
 
@@ -73,3 +76,16 @@ def test_there_are_no_stresses(mols):
     assert not model.compute_stress
     with pytest.raises(NotImplementedError):
         model.compute_stress = True
+
+
+@pytest.mark.parametrize("found", ["0.6.2", None])
+def test_another_version_or_none_is_told_with_what_to_install(found, monkeypatch):
+    def version(name):
+        if found is None:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    monkeypatch.delitem(sys.modules, "molebm.interop.torch_sim_model")
+    with pytest.raises(RequestError, match=r"molebm\[interop\]"):
+        importlib.import_module("molebm.interop.torch_sim_model")
