@@ -46,7 +46,7 @@ Make = Callable[[Chem.Mol, np.random.Generator], Chem.Mol | None]
 
 @click.command()
 @click.argument("smiles", type=click.Path(exists=True, path_type=Path))
-@click.option("--train", "n_train", default=400, show_default=True, help="Molecules to learn from.")
+@click.option("--train", "n_train", default=1000, show_default=True, help="Molecules to learn from.")
 @click.option("--test", "n_test", default=120, show_default=True, help="Molecules to make wrong structures of.")
 @click.option("--crystals", multiple=True, type=click.Path(exists=True, path_type=Path), help="Also picture these.")
 @click.option("--updates", default=1500, show_default=True)
