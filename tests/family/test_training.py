@@ -1,6 +1,7 @@
 """Training of the family: the same bits however often it was cut off, and what it writes can be read."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from molebm.family.training import begin_or_resume, train_until_done
 from molebm.models.checkpoint import LearnedModel, write_json
 from molebm.training.shards import checksum
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "workflows" / "family"
 CPU = torch.device("cpu")
 SHORT = RbmConfig(hidden=4, objective="pcd", updates=12, batch_size=8, chains=8, report_every=4, validate_every=6)
 
@@ -102,6 +104,11 @@ def test_settings_that_cannot_be_are_told(tmp_path):
         read_family_config(path)
     path.write_text("seed = 1")
     assert read_family_config(path) is None
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_settings_that_ship_as_examples_are_accepted(path):
+    assert read_family_config(path).model in KINDS
 
 
 def test_weights_that_do_not_fit_are_told(tmp_path):
