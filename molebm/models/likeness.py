@@ -47,12 +47,11 @@ def atom_kinds(topology: Topology, n_rounds: int) -> Iterator[Kinds]:
     Weisfeiler and Leman, Nauchno-Technicheskaya Informatsia 2(9), 12 (1968).
     """
     colour = _mixed(_packed(topology.atom_features, ATOM_FEATURE_SIZES))
-    along = _mixed(_packed(topology.bond_features, BOND_FEATURE_SIZES))
-    i, j = topology.bonds
+    along = _mixed(_packed(topology.bond_features, BOND_FEATURE_SIZES)).repeat(2)  # a row for each direction
+    senders, receivers = torch.cat([topology.bonds, topology.bonds.flip(0)], dim=1)
     yield kinds([colour])
     for _ in range(n_rounds):
-        seen = torch.zeros_like(colour).index_add(0, j, _mixed(colour[i] + along))
-        seen = seen.index_add(0, i, _mixed(colour[j] + along))
+        seen = torch.zeros_like(colour).index_add(0, receivers, _mixed(colour[senders] + along))
         colour = _mixed(_OWN * colour + seen)
         yield kinds([colour])
 
