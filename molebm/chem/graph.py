@@ -17,7 +17,7 @@ from molebm.topology import ATOM_FEATURE_SIZES, BOND_FEATURE_SIZES, Topology
 
 # The bonds about which MMFF94 in RDKit counts torsions: no triple bond at either end, no terminal atom.
 _ROTATABLE = Chem.MolFromSmarts("[!$(*#*)&!D1]~[!$(*#*)&!D1]")
-_TORSION_ENDS = (Chem.HybridizationType.SP2, Chem.HybridizationType.SP3)
+_TORSION_ENDS = frozenset((Chem.HybridizationType.SP2, Chem.HybridizationType.SP3))
 
 
 def topology_from_mol(mol: Chem.Mol) -> Topology:
@@ -98,8 +98,9 @@ def _neighbours(n_atoms: int, bonds: list[tuple[int, int]]) -> list[list[int]]:
 
 def _torsions(mol: Chem.Mol, atoms: list[Chem.Atom], near: list[list[int]]) -> list[tuple[int, int, int, int]]:
     found = []
+    ends = {atom.GetIdx() for atom in atoms if atom.GetHybridization() in _TORSION_ENDS}
     for j, k in mol.GetSubstructMatches(_ROTATABLE, maxMatches=max(1, 4 * mol.GetNumBonds())):
-        if all(atoms[end].GetHybridization() in _TORSION_ENDS for end in (j, k)):
+        if j in ends and k in ends:
             found += [(i, j, k, m) for i in near[j] for m in near[k] if k != i != m != j]
     return found
 

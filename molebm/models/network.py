@@ -153,12 +153,10 @@ class BondConvolution(MessagePassing):
             Encodings (L, width), and which of them each edge runs along, (E,).
         """
         normed = self.norm(atoms)
-        asked = torch.zeros_like(normed[kept]) if self.receiver is None else self.receiver(normed)[kept]
+        asked = None if self.receiver is None else (None, self.receiver(normed)[kept])
         size = (len(atoms), len(kept))
-        sent = self.sender(normed)
-        received = self.propagate(
-            edges, size=size, sent=(sent, None), asked=(None, asked), along=self.along(bonds)[along]
-        )
+        sent = (self.sender(normed), None)
+        received = self.propagate(edges, size=size, sent=sent, asked=asked, along=self.along(bonds)[along])
         return atoms[kept] + self._updated(normed, kept, received)
 
     def _updated(self, normed: Tensor, kept: Tensor, received: Tensor) -> Tensor:
@@ -168,9 +166,10 @@ class BondConvolution(MessagePassing):
         own = nn.functional.linear(normed, of_own, first.get_parameter("bias"))
         return second(activation(own[kept] + nn.functional.linear(received, of_received)))
 
-    def message(self, sent_j: Tensor, along: Tensor, asked_i: Tensor) -> Tensor:
-        message = nn.functional.silu(sent_j + along)
-        return message if self.receiver is None else torch.sigmoid(asked_i + sent_j + along) * message
+    def message(self, sent_j: Tensor, along: Tensor, asked_i: Tensor | None) -> Tensor:
+        carried = sent_j + along
+        message = nn.functional.silu(carried)
+        return message if asked_i is None else torch.sigmoid(asked_i + carried) * message
 
 
 class CategoryEmbedding(nn.Module):
