@@ -21,6 +21,7 @@ from molebm.parametrise import LEARNED, named_energy
 from molebm.plausibility.scoring import ScoringSettings, score_records
 
 WARM_UP = 64  # records
+PASSES = 4  # over the file, of which the fastest counts: other programs share the caches
 
 
 @click.command()
@@ -34,9 +35,11 @@ def main(structures: Path, repeats: int) -> None:
     for with_strain in (False, True):
         settings = ScoringSettings(with_strain=with_strain)
         list(score_records(itertools.islice(read_molecules(structures), WARM_UP), energy, settings))
-        start = time.process_time()
-        n = sum(1 for _ in score_records(read_molecules(structures), energy, settings))
-        seconds = time.process_time() - start
+        seconds = float("inf")
+        for _ in range(PASSES):
+            start = time.process_time()
+            n = sum(1 for _ in score_records(read_molecules(structures), energy, settings))
+            seconds = min(seconds, time.process_time() - start)
         rows.append(["with strain" if with_strain else "local channels", str(n), f"{n / seconds:.0f}"])
     click.echo(table(("channels", "structures", "per core-second"), rows))
 
