@@ -17,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 SLURM = REPOSITORY / "tests" / "slurm" / "one_machine.sh"
 ALLOWED = "MOLEBM_TEST_SLURM"
 LONGEST = 600  # s
-N_MOLECULES = 40
+N_MOLECULES = 30
 SHARD = "0001-of-0002"
 GENERATE = ["--n-conformers", "2", "--energy", "mmff94", "--time-limit", "100000"]
 

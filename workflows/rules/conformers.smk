@@ -1,5 +1,5 @@
-# Conformers of a library: generate -> score -> merge. Shard 3/10 is every tenth molecule from the third, so that none is all of the
-# large ones; it is cut by `molebm generate` while reading, and no file is written for it.
+# Conformers of a library: generate -> score -> merge. Shard 3/10 is every tenth molecule from the third, so that none is
+# all of the large ones; it is cut by `molebm generate` while reading, and no file is written for it.
 
 SHARDS = [f"{number:04d}-of-{config['shards']:04d}" for number in range(1, config["shards"] + 1)]
 SCORED = config["score"]["wanted"]
