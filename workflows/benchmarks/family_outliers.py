@@ -47,7 +47,7 @@ Score = Callable[[Array], Array]
 def main(library: str, most: int | None, methods: tuple[str, ...], known: int, seed: int) -> None:
     """Print the table."""
     RDLogger.DisableLog("rdApp.*")
-    warnings.filterwarnings("ignore", message=".*covariance matrix.*")
+    warnings.filterwarnings("ignore", module="sklearn.covariance")
     torch.set_num_threads(1)
     mols = [record.mol for record in islice(read_molecules(library), most) if record.mol is not None]
     splits = [scaffold_split(mol) for mol in mols]
