@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,7 @@ def slurm():
         pytest.skip(reason)
     state = tempfile.mkdtemp(prefix="molebm-slurm-")  # that of pytest is closed to munge, which is not root
     os.chmod(state, 0o755)
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # by way of the end below
     started = subprocess.run([SLURM, "start", state], capture_output=True, text=True, check=False)
     try:
         if started.returncode == 3:
@@ -53,6 +55,7 @@ def slurm():
         if started.returncode != 3:
             subprocess.run([SLURM, "stop", state], check=False, capture_output=True)
         shutil.rmtree(state, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture
