@@ -15,7 +15,7 @@ from molebm.topology import Topology
 WORTH_TELLING: Final = 1.0  # of what one trusted structure in twenty has at its worst term
 WORTH_KEEPING: Final = 0.5  # of the same
 HIGHEST: Final = 1e6  # score of a term
-HIGHEST_OF_ROTOR: Final = 1.5  # in the score of an atom: what turning a bond gains beyond is of what it sets free
+OF_ROTOR: Final = 0.5  # weight in the score of an atom: what turning a bond gains is in part of what it sets free
 FAULTY: Final = 100.0  # score of what is wrong whatever the energy says
 POWER: Final = 4.0  # of the sum over terms that makes the score of an atom
 _STATISTIC_OF: Final = {kind: statistic for statistic, kinds in STATISTICS.items() for kind in kinds}
@@ -100,7 +100,7 @@ def atom_scores(terms: Sequence[Standardised], usual: Callable[[str], float], bo
     for term in terms:
         kind = term.observations.kind
         score = (term.sharp / usual(_STATISTIC_OF[kind.name])).nan_to_num(nan=HIGHEST)
-        power = score.clamp(max=HIGHEST_OF_ROTOR if kind is ROTOR else HIGHEST) ** POWER
+        power = ((OF_ROTOR if kind is ROTOR else 1.0) * score.clamp(max=HIGHEST)) ** POWER
         for row in term.observations.atoms:
             total.index_add_(0, row, power)
             if kind is CONTACT:
