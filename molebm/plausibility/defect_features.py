@@ -78,6 +78,7 @@ def _of_kind(term: Standardised, topology: Topology, n_poses: int) -> Iterator[t
     kind, atoms = term.observations.kind, term.observations.atoms
     off = term.sharp.nan_to_num(nan=LARGEST).clamp(max=LARGEST).log1p()
     mean = term.z.abs().nan_to_num(nan=LARGEST).clamp(max=LARGEST)
+    counted = term.counted()
     above = term.observations.given >= term.expected
     signed = torch.where(above, off, -off)
     flatter = torch.where(term.observations.given.abs() < term.expected.abs(), off, -off)
@@ -89,7 +90,7 @@ def _of_kind(term: Standardised, topology: Topology, n_poses: int) -> Iterator[t
         largest = off[rows].topk(min(2, len(rows)), dim=0).values
         found.setdefault(f"{kind.name} worst", []).append(_row(largest, 0, n_poses))
         found.setdefault(f"{kind.name} second", []).append(_row(largest, 1, n_poses))
-        found.setdefault(f"{kind.name} mean", []).append(_mean(mean[rows], n_poses).log1p())
+        found.setdefault(f"{kind.name} mean", []).append(_mean_counted(mean[rows], counted[rows]).log1p())
         if kind in (BOND, ANGLE):
             name = "bond longer" if kind is BOND else "angle wider"
             found.setdefault(name, []).append(_of_worst(signed[rows], n_poses))
@@ -138,6 +139,11 @@ def _row(values: Tensor, place: int, n_poses: int) -> Tensor:
 
 def _mean(values: Tensor, n_poses: int) -> Tensor:
     return values.mean(0) if len(values) else values.new_zeros(n_poses)
+
+
+def _mean_counted(values: Tensor, counted: Tensor) -> Tensor:
+    """Mean of the terms that each pose has, of (T, C); 0 where it has none."""
+    return (values * counted).sum(0) / counted.sum(0).clamp(min=1)
 
 
 def _of_worst(signed: Tensor, n_poses: int) -> Tensor:

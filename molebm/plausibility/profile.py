@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from molebm.plausibility.measurement import Measurement
-from molebm.plausibility.observations import ANGLE, BOND, CONTACT, KINDS, PLANE, RING, STIFF
+from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF
 from molebm.plausibility.statistics import Standardised
 
 N_LARGEST: Final = 3  # terms of each kind that are listed
@@ -41,7 +41,7 @@ def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
     for term in terms:
         z, molecule = term.z.nan_to_num(nan=HIGHEST).clamp(-HIGHEST, HIGHEST), term.observations.molecule
         size = z.abs()
-        counts = _counts(term, shape[0])
+        counts = _sum(term.counted().to(z), molecule, shape[0]).clamp(min=1)
         mean, square = (size.clamp(max=cap) for cap in CAPS)
         columns += [*_largest(size, molecule, shape[0]), _sum(mean, molecule, shape[0]) / counts]
         columns.append((_sum(square**2, molecule, shape[0]) / counts).sqrt())
@@ -67,13 +67,6 @@ def _largest(size: Tensor, molecule: Tensor, n_molecules: int) -> list[Tensor]:
 def _sum(values: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:
     """Add up the terms (T, C) of each molecule, (G, C)."""
     return values.new_zeros((n_molecules, values.shape[1])).index_add(0, molecule, values)
-
-
-def _counts(term: Standardised, n_molecules: int) -> Tensor:
-    """Count the terms of each molecule and pose, (G, C), at least 1; of pairs those that are near in that pose."""
-    seen = term.observations
-    counted = seen.given < seen.expected if seen.kind is CONTACT else torch.ones_like(seen.given, dtype=torch.bool)
-    return _sum(counted.to(term.z), seen.molecule, n_molecules).clamp(min=1)
 
 
 def _by_atoms(terms: Sequence[Standardised], heavy: Tensor) -> tuple[Tensor, Tensor]:

@@ -59,6 +59,11 @@ class Standardised(NamedTuple):
     z: Tensor  # (T, C) scales off
     sharp: Tensor  # (T, C) the size of it, over how sharp the other terms of the molecule are
 
+    def counted(self) -> Tensor:
+        """Tell which terms a pose has, (T, C): of pairs those that are near in it, and not in another pose alone."""
+        seen = self.observations
+        return seen.given < seen.expected if seen.kind is CONTACT else torch.ones_like(self.z, dtype=torch.bool)
+
 
 def standardise(observations: Observations, norm: Norm, n_molecules: int) -> Standardised:
     """Divide deviations by their usual scale, and by how far off the others of their kind and molecule are.

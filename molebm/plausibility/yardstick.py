@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molebm.plausibility.joint_energy import JointEnergy
-from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, STATISTICS, STRAIN
+from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, STRAIN
 from molebm.plausibility.surprise import Surprise, conformal_p_value
 
 Numbers = NDArray[np.float64]
@@ -32,10 +32,21 @@ JOINTS: Final = (JOINT, JOINT_WITHOUT_STRAIN)
 UNREMARKABLE: Final = 1.0  # scales, or kcal/mol of strain: as much surprises nobody, whatever the source
 
 
-EXPERTS: Final = (*STATISTICS, DRIFT, STRAIN)
-"""The statistics that are heard one by one, each as loudly."""
+EXPERTS: Final[dict[str, float]] = {
+    "bonds": 3.0,
+    "angles": 2.5,
+    "planes": 2.0,
+    "rings": 1.0,
+    "contacts": 1.0,
+    "rotors": 0.5,
+    DRIFT: 0.6,
+    STRAIN: 0.6,
+    "hydrogen lengths": 0.1,
+    "hydrogen places": 0.2,  # guessed as often as seen
+}
+"""The statistics that are heard one by one, and how loudly."""
 
-JOINT_WEIGHT: Final = 0.5  # in the harmonic mean, of the energy of all terms together
+JOINT_WEIGHT: Final = 0.3  # in the harmonic mean, of the energy of all terms together
 
 LARGEST_EXPONENT: Final = 700.0
 FAULT: Final = 60.0  # nats, of one declared thing that is not so
@@ -70,10 +81,10 @@ class Verdict(NamedTuple):
 class Yardstick:
     """One source of trusted structures, and how their statistics are put together.
 
-    The score is minus the logarithm of a weighted harmonic mean of p-values. Half of the weight has the energy of all
-    terms together, which knows what is unusual in such a structure; half have `EXPERTS`, so that what is far beyond all
-    that the energy was learned from decides alone. Larger molecules have more that can be unusual: the scores of each
-    size are moved so that they are high equally often.
+    The score is minus the logarithm of a weighted harmonic mean of p-values: that of the energy of all terms together,
+    which knows what is unusual in such a structure, and those of `EXPERTS`, so that what is far beyond all that the
+    energy was learned from decides alone. Larger molecules have more that can be unusual: the scores of each size are
+    moved so that they are high equally often.
 
     References
     ----------
@@ -124,8 +135,9 @@ class Yardstick:
     def _mixture(surprises: Mapping[str, Numbers]) -> Numbers:
         """Put the surprise of the joint energy together with those of the experts."""
         (joint,) = (surprises[name] for name in JOINTS if name in surprises)
-        experts = [surprises[name] for name in EXPERTS if name in surprises]
-        together = _together(experts) - np.log(len(experts))
+        heard = {name: weight for name, weight in EXPERTS.items() if name in surprises}
+        experts = _together([surprises[name] + np.log(weight) for name, weight in heard.items()])
+        together = experts - np.log(sum(heard.values()))
         return np.logaddexp(np.log(JOINT_WEIGHT) + joint, np.log1p(-JOINT_WEIGHT) + together)
 
     def _surprises(self, statistics: Mapping[str, Numbers]) -> dict[str, Numbers]:

@@ -170,9 +170,7 @@ def norms_by_fold(parents: Sequence[Parent], energy: NamedEnergy, seed: int) -> 
     shuffled = np.random.default_rng(seed).permutation(len(parents))
     folds = {parents[place].molecule: rank % FOLDS + 1 for rank, place in enumerate(shuffled)}
     measured = {
-        fold: [
-            one.measurement for one in measure_structures([p.mol for p in parents if folds[p.molecule] == fold], energy)
-        ]
+        fold: list(measure_structures([p.mol for p in parents if folds[p.molecule] == fold], energy))
         for fold in range(1, FOLDS + 1)
     }
     norms: list[Norms] = [load_calibration().norms]
