@@ -29,6 +29,7 @@ CHANNELS: Final[dict[str, tuple[str, ...]]] = {
 """The channels that numbers measure, and the statistics in each."""
 
 JOINTS: Final = (JOINT, JOINT_WITHOUT_STRAIN)
+UNREMARKABLE_DRIFT: Final = 0.2  # scales, of all bonds on average
 UNREMARKABLE: Final = 1.0  # scales, or kcal/mol of strain: as much surprises nobody, whatever the source
 
 
@@ -146,7 +147,9 @@ class Yardstick:
 
 def _remarkable(name: str, values: Numbers) -> Numbers:
     """Make little of small sizes, and sizes of energies."""
-    return np.exp(values.clip(max=LARGEST_EXPONENT)) if name in JOINTS else values.clip(min=UNREMARKABLE)
+    if name in JOINTS:
+        return np.exp(values.clip(max=LARGEST_EXPONENT))
+    return values.clip(min=UNREMARKABLE_DRIFT if name == DRIFT else UNREMARKABLE)
 
 
 def _together(opinions: list[Numbers]) -> Numbers:
