@@ -108,7 +108,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / MANIFEST).read_text())
     except (OSError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"'{folder}' has no readable {MANIFEST} ({error}); prepare it to the end") from error
+        raise CheckpointError(
+            f"'{folder}' has no readable {MANIFEST} ({error}); run `molebm prepare`, or `molebm featurise`, to its end"
+        ) from error
 
 
 def verified_shards(folder: Path) -> Iterator[Path]:
