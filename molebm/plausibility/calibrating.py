@@ -77,6 +77,7 @@ def calibrate(
         found = _learned_source(folds, [base.norms] * FOLDS, provenance, seed)
     else:
         measured = list(measure_structures([one.mol for one in admitted], energy, device))
+        _check_enough(sum(one.energy.numel() for one in measured))  # some have no parameters, or take too long
         joint = next(iter(base.sources.values())).joint
         numbers = [numbers_of(one, standardised(one, base.norms), joint) for one in measured]
         found = Source(provenance, _concatenated(numbers), _heavy_atoms(measured), joint)
@@ -126,11 +127,9 @@ def _measured_folds(
         mols = [one.mol for one, fold in zip(admitted, place, strict=True) if fold == k]
         wrong = _perturbations(mols, n_perturbed, generator)
         folds.append(
-            Fold(
-                list(measure_structures(mols, energy, device)),
-                list(measure_structures(wrong, energy, device)),
-            )
+            Fold(list(measure_structures(mols, energy, device)), list(measure_structures(wrong, energy, device)))
         )
+    _check_enough(sum(one.energy.numel() for fold in folds for one in fold.trusted))
     return folds
 
 
@@ -157,9 +156,13 @@ def _profiles(measured: Sequence[Measurement], norms: Norms) -> Numbers:
 
 def _enough(mols: Iterable[Chem.Mol]) -> list[Structure]:
     admitted = list(_admitted(mols))
-    if len(admitted) < FEWEST:
-        raise RequestError(f"{len(admitted)} structures can be scored; a calibration needs at least {FEWEST}")
+    _check_enough(len(admitted))
     return admitted
+
+
+def _check_enough(n: int) -> None:
+    if n < FEWEST:
+        raise RequestError(f"{n} structures can be scored; a calibration needs at least {FEWEST}")
 
 
 def _admitted(mols: Iterable[Chem.Mol]) -> Iterator[Structure]:

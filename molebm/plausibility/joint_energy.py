@@ -38,10 +38,6 @@ class JointEnergy:
     outward: Numbers  # (M, H)
     outward_bias: Numbers  # (M,)
 
-    @property
-    def n_numbers(self) -> int:
-        return len(self.centre)
-
     def __call__(self, profiles: Numbers) -> Numbers:
         """Return the energies (n,) of profiles (n, P), in units of kT."""
         return np.mean([self.of_member(m, profiles) for m in range(len(self.outward))], axis=0)
