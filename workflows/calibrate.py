@@ -34,7 +34,7 @@ from molebm.units import thermal_energy
 LARGEST = 100  # atoms
 TEMPERATURE = 300.0  # K
 MD_STEPS = 2500  # of 2 fs
-OF_EACH = 16  # perturbed structures made of each that was made here
+OF_EACH = 1  # perturbed structure made with every kind of move of each that was made here
 TURNING_KT, TURNS = 1.0, 300  # kcal/mol, and proposals
 
 

@@ -20,17 +20,18 @@ from molebm.plausibility.joint_energy import learn_joint_energy
 from molebm.plausibility.measurement import Measurement, measure
 from molebm.plausibility.numbers import LENGTHS, numbers_of, profiles_of
 from molebm.plausibility.parts import parts_of
-from molebm.plausibility.perturbations import perturbed
+from molebm.plausibility.perturbations import perturbations
 from molebm.plausibility.statistics import Norms, learn_norms, standardised
 from molebm.plausibility.structures import Structure, admit
 from molebm.plausibility.yardstick import Source
 
 Numbers = NDArray[np.float64]
+Moves = NDArray[np.int64]
 
 FEWEST: Final = 20  # trusted structures: with fewer no p-value is as small as 0.05
 FOLDS: Final = 5  # what is usual is learned from the others, when trusted structures are scored
 ENOUGH_TO_LEARN: Final = 200  # trusted structures, for an energy of their own
-N_PERTURBED: Final = 32  # structures made of each, that are wrong
+N_PERTURBED: Final = 4  # structures made of each with every kind of move, that are wrong
 WINDOW: Final = 128  # structures measured side by side
 
 
@@ -39,10 +40,17 @@ class Fold(NamedTuple):
 
     trusted: list[Measurement]
     perturbed: list[Measurement]
+    moves: Moves  # (n,) what was done to each of the perturbed
 
 
 def measure_structures(mols: Iterable[Chem.Mol], energy: NamedEnergy, device: str = "cpu") -> Iterator[Measurement]:
     """Measure structures, each by itself, and leave out those that cannot be scored."""
+    for _, measurement in _placed(mols, energy, device):
+        yield measurement
+
+
+def _placed(mols: Iterable[Chem.Mol], energy: NamedEnergy, device: str) -> Iterator[tuple[list[int], Measurement]]:
+    """Measure structures, and tell the places of those in each measurement among all, counted from 0."""
     admitted = _admitted(mols)
     while window := list(islice(admitted, WINDOW)):
         yield from _measure(window, energy, device)
@@ -97,7 +105,8 @@ def learn_calibration(
     """Learn from trusted structures what is usual in each environment and altogether, and what they score.
 
     Each fold of the structures is scored by what is usual in the others and by an energy that was learned from the
-    others, as new structures will be. Of each structure `n_perturbed` wrong ones are made for that energy to be high.
+    others, as new structures will be. Each structure is moved `n_perturbed` times in every way, to be wrong, for that
+    energy to be high.
 
     Raises
     ------
@@ -125,10 +134,13 @@ def _measured_folds(
     folds = []
     for k in range(FOLDS):
         mols = [one.mol for one, fold in zip(admitted, place, strict=True) if fold == k]
-        wrong = _perturbations(mols, n_perturbed, generator)
-        folds.append(
-            Fold(list(measure_structures(mols, energy, device)), list(measure_structures(wrong, energy, device)))
-        )
+        moves: list[int] = []
+        places, wrong = [], []
+        for chosen, measurement in _placed(_perturbed(mols, n_perturbed, generator, moves), energy, device):
+            places += chosen
+            wrong.append(measurement)
+        of_place = np.array(moves, dtype=np.int64)[places]
+        folds.append(Fold(list(measure_structures(mols, energy, device)), wrong, of_place))
     _check_enough(sum(one.energy.numel() for fold in folds for one in fold.trusted))
     return folds
 
@@ -137,8 +149,9 @@ def _learned_source(folds: Sequence[Fold], norms: Sequence[Norms], provenance: s
     """Learn a joint energy across folds, and score each by what was learned from the others."""
     trusted = [_profiles(fold.trusted, usual) for fold, usual in zip(folds, norms, strict=True)]
     wrong = [_profiles(fold.perturbed, usual) for fold, usual in zip(folds, norms, strict=True)]
+    moves = [fold.moves for fold in folds]
     joint = {
-        name: learn_joint_energy([each[:, :n] for each in trusted], [each[:, :n] for each in wrong], seed=seed)
+        name: learn_joint_energy([each[:, :n] for each in trusted], [each[:, :n] for each in wrong], moves, seed=seed)
         for name, n in LENGTHS.items()
     }
     found = []
@@ -155,7 +168,7 @@ def _profiles(measured: Sequence[Measurement], norms: Norms) -> Numbers:
 
 
 def _enough(mols: Iterable[Chem.Mol]) -> list[Structure]:
-    admitted = list(_admitted(mols))
+    admitted = [structure for _, structure in _admitted(mols)]
     _check_enough(len(admitted))
     return admitted
 
@@ -165,32 +178,38 @@ def _check_enough(n: int) -> None:
         raise RequestError(f"{n} structures can be scored; a calibration needs at least {FEWEST}")
 
 
-def _admitted(mols: Iterable[Chem.Mol]) -> Iterator[Structure]:
-    for mol in mols:
+def _admitted(mols: Iterable[Chem.Mol]) -> Iterator[tuple[int, Structure]]:
+    for place, mol in enumerate(mols):
         try:
-            yield admit(mol)
+            yield place, admit(mol)
         except MoleculeError:
             continue
 
 
-def _perturbations(mols: Sequence[Chem.Mol], number: int, generator: np.random.Generator) -> Iterator[Chem.Mol]:
+def _perturbed(
+    mols: Sequence[Chem.Mol], number: int, generator: np.random.Generator, moves: list[int]
+) -> Iterator[Chem.Mol]:
+    """Give the structures that moves make of others, and note which move each is of."""
     for mol in mols:
-        parts, x = parts_of(mol), mol.GetConformer().GetPositions()
-        for _ in range(number):
+        for move, positions in perturbations(mol.GetConformer().GetPositions(), parts_of(mol), number, generator):
             copy = Chem.Mol(mol)
-            copy.GetConformer().SetPositions(np.ascontiguousarray(perturbed(x, parts, generator)))
+            copy.GetConformer().SetPositions(np.ascontiguousarray(positions))
+            moves.append(move)
             yield copy
 
 
-def _measure(admitted: Sequence[Structure], energy: NamedEnergy, device: str) -> Iterator[Measurement]:
-    for molecules in batches(runs_of_poses(enumerate(admitted))):
+def _measure(
+    admitted: Sequence[tuple[int, Structure]], energy: NamedEnergy, device: str
+) -> Iterator[tuple[list[int], Measurement]]:
+    for molecules in batches(runs_of_poses(admitted)):
         batch, _ = assemble(molecules, energy.parametrise, torch.device(device))
         if batch is None:
             continue
         try:
-            yield measure(batch, with_strain=True)
+            measurement = measure(batch, with_strain=True)
         except TimeLimitError:
             continue
+        yield [place for poses in batch.molecules for place in poses.places], measurement
 
 
 def _heavy_atoms(measured: Sequence[Measurement]) -> Numbers:

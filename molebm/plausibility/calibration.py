@@ -21,7 +21,7 @@ from molebm.plausibility.yardstick import Source, Yardstick
 
 Numbers = NDArray[np.float64]
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 SHIPPED: Final = "calibration.json"
 
 

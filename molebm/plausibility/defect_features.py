@@ -12,8 +12,8 @@ from torch import Tensor
 from molebm.errors import Fault
 from molebm.forcefield import geometry
 from molebm.plausibility.batches import Batch
-from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF, Kind
-from molebm.plausibility.statistics import SPREAD_CUT, Standardised
+from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, RING_ANGLE, RING_BOND
+from molebm.plausibility.statistics import DRIFT_CUT, Standardised
 from molebm.topology import Topology
 
 LARGEST: Final = 1e3  # scales; whatever is further off is as wrong
@@ -23,31 +23,38 @@ _OF_EACH_KIND: Final = ("worst", "second", "mean")
 _OTHERS: Final = (
     "bond longer",
     "bonds longer",
+    "ring bond longer",
+    "ring bonds longer",
     "angle wider",
+    "ring angle wider",
     "ring flatter",
     "rings flatter",
-    "bond in ring",
-    "angle in ring",
     "aromatic plane",
-    "aromatic torsion",
     "cis amide",
     "centres not as declared",
     "double bonds not as declared",
     "heavy atoms",
 )
+_WORST_SIGNED: Final = {
+    BOND: "bond longer",
+    RING_BOND: "ring bond longer",
+    ANGLE: "angle wider",
+    RING_ANGLE: "ring angle wider",
+}
+_MEAN_SIGNED: Final = {BOND: "bonds longer", RING_BOND: "ring bonds longer"}
 DEFECT_FEATURES: Final = (*(f"{kind.name} {what}" for kind in KINDS for what in _OF_EACH_KIND), *_OTHERS)
 """Names of the numbers, in their order."""
 
 _AMIDE: Final = Chem.MolFromSmarts("[#6]-[CX3](=[OX1])-!@[NX3;H1;+0]-[#6]")
-_AROMATIC_FEATURE, _RING_SIZE_FEATURE = 5, 2  # rows of `Topology.atom_features` and of `Topology.bond_features`
+_AROMATIC_FEATURE: Final = 5  # row of `Topology.atom_features`
 
 
 def defect_features(batch: Batch, terms: Sequence[Standardised], faults: Sequence[Sequence[Fault]]) -> Tensor:
     """Describe every structure of a batch by `DEFECT_FEATURES`, (S, D) float32, in the order of the faults.
 
     Sizes are logarithms of one plus the scales that a term is off, over what is usual in its environment; of each
-    kind of term the worst, the next worst and the mean. Signs say whether the worst bond, and bonds on average, are too
-    long, the worst angle too wide and the torsions of rings too flat.
+    kind of term the worst, the next worst and the mean. Signs say whether the worst bonds, and bonds on average, are
+    too long, the worst angles too wide and the torsions of rings too flat.
 
     Parameters
     ----------
@@ -82,7 +89,7 @@ def _of_kind(term: Standardised, topology: Topology, n_poses: int) -> Iterator[t
     above = term.observations.given >= term.expected
     signed = torch.where(above, off, -off)
     flatter = torch.where(term.observations.given.abs() < term.expected.abs(), off, -off)
-    inside, inside_name = _inside(kind, atoms, topology)
+    aromatic = topology.atom_features[_AROMATIC_FEATURE].bool()
     parts = _by_molecule(term.observations.molecule, topology.n_molecules)
 
     found: dict[str, list[Tensor]] = {}
@@ -91,41 +98,21 @@ def _of_kind(term: Standardised, topology: Topology, n_poses: int) -> Iterator[t
         found.setdefault(f"{kind.name} worst", []).append(_row(largest, 0, n_poses))
         found.setdefault(f"{kind.name} second", []).append(_row(largest, 1, n_poses))
         found.setdefault(f"{kind.name} mean", []).append(_mean_counted(mean[rows], counted[rows]).log1p())
-        if kind in (BOND, ANGLE):
-            name = "bond longer" if kind is BOND else "angle wider"
-            found.setdefault(name, []).append(_of_worst(signed[rows], n_poses))
-        if kind is BOND:
-            lengths = torch.where(above, mean, -mean)[rows].clamp(-SPREAD_CUT, SPREAD_CUT)
-            found.setdefault("bonds longer", []).append(_mean(lengths, n_poses))
+        if kind in _WORST_SIGNED:
+            found.setdefault(_WORST_SIGNED[kind], []).append(_of_worst(signed[rows], n_poses))
+        if kind in _MEAN_SIGNED:
+            lengths = torch.where(above, mean, -mean)[rows].clamp(-DRIFT_CUT, DRIFT_CUT)
+            found.setdefault(_MEAN_SIGNED[kind], []).append(_mean(lengths, n_poses))
         if kind is RING:
             found.setdefault("ring flatter", []).append(_of_worst(flatter[rows], n_poses))
             flattest = flatter[rows].topk(min(FLAT_TERMS, len(rows)), dim=0).values
             found.setdefault("rings flatter", []).append(_mean(flattest, n_poses))
-        if inside_name:
-            largest = off[rows[inside[rows]]].topk(min(1, int(inside[rows].sum())), dim=0).values
-            found.setdefault(inside_name, []).append(_row(largest, 0, n_poses))
+        if kind is PLANE:
+            flat = rows[aromatic[atoms[1, rows]]]
+            largest = off[flat].topk(min(1, len(flat)), dim=0).values
+            found.setdefault("aromatic plane", []).append(_row(largest, 0, n_poses))
     for name, values in found.items():
         yield name, torch.stack(values)
-
-
-def _inside(kind: Kind, atoms: Tensor, topology: Topology) -> tuple[Tensor, str]:
-    """Tell which terms of a kind lie in rings, or are aromatic, and what their worst is called."""
-    if kind in (PLANE, STIFF):
-        aromatic = topology.atom_features[_AROMATIC_FEATURE].bool()
-        middle = atoms[1:2] if kind is PLANE else atoms[1:3]
-        return aromatic[middle].all(0), "aromatic plane" if kind is PLANE else "aromatic torsion"
-    if kind in (BOND, ANGLE):
-        sides = [_in_ring(atoms[[i, i + 1]], topology) for i in range(len(atoms) - 1)]
-        return torch.stack(sides).all(0), "bond in ring" if kind is BOND else "angle in ring"
-    return torch.zeros(atoms.shape[1], dtype=torch.bool), ""
-
-
-def _in_ring(bonds: Tensor, topology: Topology) -> Tensor:
-    """Tell which bonds, (2, T) atoms, are in a ring."""
-    n = topology.n_atoms
-    in_ring = topology.bonds[:, topology.bond_features[_RING_SIZE_FEATURE] > 0]
-    known = in_ring.amin(0) * n + in_ring.amax(0)
-    return torch.isin(bonds.amin(0) * n + bonds.amax(0), known)
 
 
 def _by_molecule(molecule: Tensor, n_molecules: int) -> Sequence[Tensor]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from molebm.plausibility.observations import CONTACT, ROTOR
-from molebm.plausibility.statistics import STATISTICS, Standardised
+from molebm.plausibility.observations import CONTACT, ROTAMER, ROTOR, TWIST
+from molebm.plausibility.statistics import Standardised
 from molebm.topology import Topology
 
-WORTH_TELLING: Final = 1.0  # of what one trusted structure in twenty has at its worst term
-WORTH_KEEPING: Final = 0.5  # of the same
-HIGHEST: Final = 1e6  # score of a term
-OF_ROTOR: Final = 0.5  # weight in the score of an atom: what turning a bond gains is in part of what it sets free
-FAULTY: Final = 100.0  # score of what is wrong whatever the energy says
-POWER: Final = 4.0  # of the sum over terms that makes the score of an atom
-_STATISTIC_OF: Final = {kind: statistic for statistic, kinds in STATISTICS.items() for kind in kinds}
+Numbers = NDArray[np.float64]
+
+WORTH_TELLING: Final = 1.3  # one trusted structure in twenty has as much at its worst term
+WORTH_KEEPING: Final = 1.0  # one in ten
+HIGHEST: Final = 1e6  # scales; nothing is further off
+_TURNING: Final = (TWIST.name, ROTOR.name, ROTAMER.name)  # the bond in the middle of four atoms
+FAULTY: Final = 26.0  # score of what is wrong whatever the energy says
 
 
 class Finding(NamedTuple):
@@ -27,31 +30,36 @@ class Finding(NamedTuple):
     channel: str
     kind: str
     atoms: tuple[int, ...]  # of its molecule
-    score: float  # 1 where one trusted structure in twenty has as much at its worst term of the kind
+    score: float  # minus the common logarithm of the share of trusted structures whose worst of the kind is as far off
     given: float
     expected: float
     words: str
 
 
 def findings(
-    terms: Sequence[Standardised], usual: Callable[[str], float], first_atom: Sequence[int], symbols: Sequence[str]
+    terms: Sequence[Standardised],
+    scored: Sequence[Tensor],
+    weights: Mapping[str, float],
+    first_atom: Sequence[int],
+    symbols: Sequence[str],
 ) -> dict[tuple[int, int], list[Finding]]:
     """Collect by molecule and pose what is most unusual, the worst first.
 
     Parameters
     ----------
-    usual
-        What one trusted structure in twenty exceeds, by statistic.
+    scored
+        The scores of the terms, (T, C) each.
+    weights
+        How loudly each statistic is heard.
     first_atom
         (G,) where the atoms of each molecule begin.
     symbols
         (N,) of all atoms.
     """
     found: dict[tuple[int, int], list[Finding]] = {}
-    for term in terms:
+    for term, score in zip(terms, scored, strict=True):
         seen = term.observations
         kind = seen.kind
-        score = (term.sharp / usual(_STATISTIC_OF[kind.name])).nan_to_num(nan=torch.inf)
         for place, pose in (score >= WORTH_KEEPING).nonzero().tolist():
             molecule = int(seen.molecule[place])
             start = first_atom[molecule]
@@ -76,8 +84,22 @@ def findings(
             )
             found.setdefault((molecule, pose), []).append(finding)
     for listed in found.values():
-        listed.sort(key=lambda finding: -finding.score)
+        listed.sort(key=lambda finding: -finding.score - math.log10(weights[finding.kind]))
     return found
+
+
+def once_a_bond(listed: Sequence[Finding]) -> list[Finding]:
+    """Leave out what says again that a bond should be turned; the worst comes first."""
+    told: set[frozenset[int]] = set()
+    kept = []
+    for finding in listed:
+        bond = frozenset(finding.atoms[1:3])
+        if finding.kind in _TURNING:
+            if bond in told:
+                continue
+            told.add(bond)
+        kept.append(finding)
+    return kept
 
 
 def bearers(topology: Topology) -> Tensor:
@@ -90,20 +112,30 @@ def bearers(topology: Topology) -> Tensor:
     return borne_by
 
 
-def atom_scores(terms: Sequence[Standardised], usual: Callable[[str], float], borne_by: Tensor) -> Tensor:
-    """Give each atom the fourth root of the sum of the fourth powers of the scores of its terms, (N, C).
+def term_scores(terms: Sequence[Standardised], score: Callable[[str, Numbers], Numbers]) -> list[Tensor]:
+    """Score all terms, (T, C) of each kind, by what share of trusted structures has its worst one as far off."""
+    found = []
+    for term in terms:
+        off = term.sharp.nan_to_num(nan=HIGHEST).clamp(max=HIGHEST)
+        found.append(torch.from_numpy(score(term.observations.kind.name, off.numpy())))
+    return found
+
+
+def atom_scores(
+    terms: Sequence[Standardised], scored: Sequence[Tensor], weights: Mapping[str, float], borne_by: Tensor
+) -> Tensor:
+    """Give each atom the common logarithm of one plus the weighted sum of what its terms are one in, (N, C).
 
     A contact of a hydrogen is one of the atom that bears it, too: where it is depends on that.
     """
     n_poses = terms[0].sharp.shape[1]
     total = torch.zeros((len(borne_by), n_poses), dtype=torch.float64)
-    for term in terms:
+    for term, score in zip(terms, scored, strict=True):
         kind = term.observations.kind
-        score = (term.sharp / usual(_STATISTIC_OF[kind.name])).nan_to_num(nan=HIGHEST)
-        power = ((OF_ROTOR if kind is ROTOR else 1.0) * score.clamp(max=HIGHEST)) ** POWER
-        for row in term.observations.atoms:
-            total.index_add_(0, row, power)
+        part = weights[kind.name] * (10**score - 1)
+        for row in term.observations.atoms[1:3] if kind.name in _TURNING else term.observations.atoms:
+            total.index_add_(0, row, part)
             if kind is CONTACT:
                 on_another = borne_by[row] != row
-                total.index_add_(0, borne_by[row[on_another]], power[on_another])
-    return total ** (1 / POWER)
+                total.index_add_(0, borne_by[row[on_another]], part[on_another])
+    return (1 + total).log10()

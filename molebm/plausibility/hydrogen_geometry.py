@@ -20,6 +20,7 @@ POLAR: Final = (7, 8, 16)  # elements whose hydrogens turn about a single bond a
 EQUAL: Final = 0.01  # Å, by which lengths may differ where one was meant for all bonds to hydrogen
 EQUAL_LENGTHS: Final = (0.95, 1.1)  # Å, between which such a length is a convention
 HYDROGEN: Final = 1
+_SINGLE: Final = 0  # category of bonds in `Topology.bond_features`
 
 
 class HydrogenBonds:
@@ -80,7 +81,9 @@ def _away(topology: Topology, atoms: Tensor, given: Tensor, relaxed: Tensor) -> 
     bearer, hydrogen = atoms
     heavy = topology.atomic_numbers != HYDROGEN
     count, neighbour = _heavy_neighbours(topology, heavy)
+    stiff = topology.bonds[:, topology.bond_features[0] != _SINGLE].flatten()
     turns = (count == 1) & torch.isin(topology.atomic_numbers, torch.tensor(POLAR, device=heavy.device))
+    turns[stiff] = False
     root = torch.where(turns, neighbour, torch.arange(topology.n_atoms, device=heavy.device))[bearer]
 
     def cylindrical(x: Tensor) -> tuple[Tensor, Tensor]:

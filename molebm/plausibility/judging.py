@@ -12,13 +12,22 @@ from molebm.plausibility.batches import Batch
 from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.defect_features import defect_features
 from molebm.plausibility.diagnosis import Diagnosis, Diagnostician
-from molebm.plausibility.findings import FAULTY, WORTH_TELLING, Finding, atom_scores, bearers, findings
+from molebm.plausibility.findings import (
+    FAULTY,
+    WORTH_TELLING,
+    Finding,
+    atom_scores,
+    bearers,
+    findings,
+    once_a_bond,
+    term_scores,
+)
 from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.numbers import numbers_of
 from molebm.plausibility.ring_words import told_by_ring
 from molebm.plausibility.scores import Pair
 from molebm.plausibility.statistics import DRIFT, STRAIN, standardised
-from molebm.plausibility.yardstick import Yardstick
+from molebm.plausibility.yardstick import WEIGHTS_OF_PLACES, Yardstick
 
 MOST_REASONS: Final = 6
 
@@ -81,8 +90,9 @@ def judge(
 
     symbols = [atom.GetSymbol() for poses in batch.molecules for atom in poses.structures[0].mol.GetAtoms()]
     rings = [poses.structures[0].mol.GetRingInfo().AtomRings() for poses in batch.molecules]
-    found = findings(terms, yardstick.usual, starts.tolist(), symbols)
-    per_atom = atom_scores(terms, yardstick.usual, bearers(batch.topology.to("cpu")))
+    scored = term_scores(terms, yardstick.score_of_term)
+    found = findings(terms, scored, WEIGHTS_OF_PLACES, starts.tolist(), symbols)
+    per_atom = atom_scores(terms, scored, WEIGHTS_OF_PLACES, bearers(batch.topology.to("cpu")))
     diagnoses: list[Diagnosis] = []
     if diagnostician is not None:
         diagnoses = diagnostician.diagnose(defect_features(batch, terms, [each.stereo for each in faults]))
@@ -94,7 +104,9 @@ def judge(
             of_atoms[[atom for fault in faults[row].findings for atom in fault.atoms]] = FAULTY
             own = slice(starts[g], starts[g + 1])
             worth = [finding for finding in listed if finding.score >= WORTH_TELLING]
-            reasons = [finding.words for finding in told_by_ring(worth, rings[g], symbols[own])][:MOST_REASONS]
+            reasons = [finding.words for finding in told_by_ring(once_a_bond(worth), rings[g], symbols[own])][
+                :MOST_REASONS
+            ]
             if numbers[DRIFT][row] > yardstick.usual(DRIFT):
                 reasons.append("bonds are off one way throughout: all too long, or all too short")
             strain = numbers.get(STRAIN)

@@ -12,7 +12,19 @@ from torch import Tensor
 
 from molebm.forcefield import geometry
 from molebm.plausibility.environments import AtomTypes, key, unordered
-from molebm.plausibility.observations import ANGLE, BOND, PLANE, RING, STIFF, Kind, Observations, wrapped
+from molebm.plausibility.observations import (
+    ANGLE,
+    BOND,
+    FLAT,
+    PLANE,
+    RING,
+    RING_ANGLE,
+    RING_BOND,
+    STIFF,
+    Kind,
+    Observations,
+    wrapped,
+)
 from molebm.topology import Topology
 
 HYDROGEN: Final = 1
@@ -27,39 +39,43 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
 
     def compare(kind: Kind, atoms: Tensor, keys: list[Tensor], measure: Callable[[Tensor], Tensor]) -> Observations:
         given, expected = measure(placed), measure(settled)
-        if kind is STIFF:  # a tether may hold what is twisted
+        if kind in (STIFF, FLAT):  # a tether may hold what is twisted
             expected = torch.where(given.abs() < 90, 0.0, 180 * given.sign())
         off = given - expected
-        deviation = wrapped(off) if kind in (STIFF, RING) else off
+        deviation = wrapped(off) if kind in (STIFF, FLAT, RING) else off
         return Observations(kind, atoms, topology.molecule[atoms[0]], torch.stack(keys), given, expected, deviation)
 
-    chosen = heavy[topology.bonds].all(0)
-    atoms, kinds = topology.bonds[:, chosen], (order[chosen], (ring[chosen] > 0).long())
-    yield compare(
-        BOND,
-        atoms,
-        [
-            key(1, *kinds),
-            key(2, *kinds, *unordered(*types.coarse[atoms])),
-            key(3, *kinds, *unordered(*types.fine[atoms])),
-        ],
-        lambda x: geometry.distance(x, *atoms),
-    )
+    within = heavy[topology.bonds].all(0)
+    for kind, wanted in ((BOND, ring == 0), (RING_BOND, ring > 0)):
+        chosen = within & wanted
+        atoms, kinds = topology.bonds[:, chosen], (order[chosen], (ring[chosen] > 0).long())
+        yield compare(
+            kind,
+            atoms,
+            [
+                key(1, *kinds),
+                key(2, *kinds, *unordered(*types.coarse[atoms])),
+                key(3, *kinds, *unordered(*types.fine[atoms])),
+            ],
+            partial(_length, atoms),
+        )
 
-    chosen = heavy[topology.angles].all(0)
-    angles, sides = topology.angles[:, chosen], ring[topology.angle_bonds[:, chosen]]
-    within = torch.where((sides > 0).all(0), sides.amin(0), 0)
-    first, centre, last = angles
-    yield compare(
-        ANGLE,
-        angles,
-        [
-            key(4, within, types.coarse[centre]),
-            key(5, within, types.coarse[centre], *unordered(types.element[first], types.element[last])),
-            key(6, within, types.fine[centre], *unordered(types.coarse[first], types.coarse[last])),
-        ],
-        lambda x: _DEGREES * geometry.angle_from_cos(geometry.cos_angle(x, angles)),
-    )
+    within = heavy[topology.angles].all(0)
+    sides = ring[topology.angle_bonds]
+    size = torch.where((sides > 0).all(0), sides.amin(0), 0)
+    for kind, wanted in ((ANGLE, size == 0), (RING_ANGLE, size > 0)):
+        angles, inside = topology.angles[:, within & wanted], size[within & wanted]
+        first, centre, last = angles
+        yield compare(
+            kind,
+            angles,
+            [
+                key(4, inside, types.coarse[centre]),
+                key(5, inside, types.coarse[centre], *unordered(types.element[first], types.element[last])),
+                key(6, inside, types.fine[centre], *unordered(types.coarse[first], types.coarse[last])),
+            ],
+            partial(_angle_degrees, angles),
+        )
 
     impropers = topology.impropers[:, heavy[topology.impropers].all(0)]
     centre = impropers[1]
@@ -73,8 +89,9 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
     middle = topology.torsion_bonds[1]
     all_heavy = heavy[topology.torsions].all(0)
     stiff = ((order == _DOUBLE) | (order == _AROMATIC))[middle]
-    in_ring = (ring > 0)[topology.torsion_bonds].all(0)
-    for kind, number, wanted in ((STIFF, 9, stiff), (RING, 11, ~stiff & in_ring & (order == _SINGLE)[middle])):
+    in_ring = (ring > 0)[middle]
+    puckers = (order == _SINGLE)[middle] & (ring > 0)[topology.torsion_bonds].all(0)
+    for kind, number, wanted in ((STIFF, 9, stiff & ~in_ring), (FLAT, 9, stiff & in_ring), (RING, 11, puckers)):
         torsions = topology.torsions[:, all_heavy & wanted]
         bond = middle[all_heavy & wanted]
         ends = unordered(*types.coarse[torsions[1:3]])
@@ -84,6 +101,14 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
             [key(number, order[bond], ring[bond]), key(number + 1, order[bond], ring[bond], *ends)],
             partial(_torsion_degrees, torsions),
         )
+
+
+def _length(bonds: Tensor, positions: Tensor) -> Tensor:
+    return geometry.distance(positions, *bonds)
+
+
+def _angle_degrees(angles: Tensor, positions: Tensor) -> Tensor:
+    return _DEGREES * geometry.angle_from_cos(geometry.cos_angle(positions, angles))
 
 
 def _torsion_degrees(torsions: Tensor, positions: Tensor) -> Tensor:

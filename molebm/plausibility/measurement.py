@@ -16,12 +16,13 @@ from molebm.plausibility.hydrogen_geometry import HydrogenBonds, hydrogen_geomet
 from molebm.plausibility.local_geometry import local_geometry
 from molebm.plausibility.observations import Observations
 from molebm.plausibility.rotor_scans import rotor_scans
+from molebm.plausibility.twists import twists
 from molebm.samplers.engines import Engine, make_engine
 from molebm.topology import Topology
 
 TETHER: Final = 5.0  # kcal/mol/Å², of each heavier atom to where it was given: bonds and angles settle, shapes stay
-HYDROGEN_STEPS, SETTLING_STEPS, RELAXING_STEPS = 25, 50, 200  # evaluations
-FORCE_TOLERANCE: Final = 0.5  # kcal/mol/Å
+SETTLING_STEPS, SETTLED = 400, 0.002  # evaluations at most, and kcal/mol/Å: where steps no longer matter
+RELAXING_STEPS, RELAXED = 200, 0.5  # the same for what is only compared by energy
 N_TRIALS: Final = 16  # structures near by that a strained one is held against; as many as the C code does at once
 TRIAL_KT: Final = (2.0, 0.6, 60)  # kcal/mol, from and to, and how many turns are proposed
 SECONDS_PER_MOLECULE: Final = 10.0
@@ -57,13 +58,14 @@ def measure(batch: Batch, *, with_strain: bool, seed: int = 0) -> Measurement:
     tether = torch.where(hydrogen, 0.0, TETHER)
     bonds = HydrogenBonds(topology, medium.bond_length)
     normal = bonds.normalised(given)
-    placed = _relaxed(engine, normal, HYDROGEN_STEPS, held)
-    settled = _relaxed(engine, placed, SETTLING_STEPS, tether)
+    placed = _relaxed(engine, normal, held)
+    settled = _relaxed(engine, placed, tether)
 
     types = atom_types(topology)
     found = [
         *local_geometry(topology, types, placed, settled),
-        rotor_scans(topology, types, engine, placed.float()),
+        twists(topology, types, medium, placed),
+        *rotor_scans(topology, types, engine, placed.float()),
         contacts(topology, types, medium, placed, settled),
         *hydrogen_geometry(topology, types, bonds, given, placed, batch.added),
     ]
@@ -77,7 +79,7 @@ def measure(batch: Batch, *, with_strain: bool, seed: int = 0) -> Measurement:
 def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> Tensor:
     """Energy above the lowest minimum that a short torsion search from each structure finds, (G, C) kcal/mol."""
     shape = (topology.n_molecules, settled.shape[2])
-    relaxed = engine.relax_alone(settled, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS)
+    relaxed = engine.relax_alone(settled, force_tolerance=RELAXED, max_steps=RELAXING_STEPS)
     lowest = relaxed.energy.float()
     if engine.n_rotors:
         first, last, steps = TRIAL_KT
@@ -88,16 +90,16 @@ def _strain(topology: Topology, engine: Engine, settled: Tensor, seed: int) -> T
         trials = torch.cat(
             [engine.turn_bonds(x.repeat_interleave(N_TRIALS, dim=2), schedule, seeds) for x in poses], dim=2
         )
-        ends = engine.relax(trials, force_tolerance=FORCE_TOLERANCE, max_steps=RELAXING_STEPS // 2)
+        ends = engine.relax(trials, force_tolerance=RELAXED, max_steps=RELAXING_STEPS // 2)
         found = ends.energy.unflatten(1, (shape[1], N_TRIALS)).nan_to_num(nan=torch.inf).amin(2)
         lowest = torch.minimum(lowest.nan_to_num(nan=torch.inf), found)
     return (engine.energy(settled) - lowest).double().nan_to_num(nan=1e6, posinf=1e6).clamp(min=0)
 
 
-def _relaxed(engine: Engine, positions: Tensor, steps: int, tether: Tensor) -> Tensor:
+def _relaxed(engine: Engine, positions: Tensor, tether: Tensor) -> Tensor:
     """Relax, and leave exactly where it was what is held."""
     found = engine.relax_alone(
-        positions, force_tolerance=FORCE_TOLERANCE, max_steps=steps, tether=tether.float()
+        positions, force_tolerance=SETTLED, max_steps=SETTLING_STEPS, tether=tether.float()
     ).positions
     return torch.where(tether.isinf()[:, None], positions, found.to(positions))
 

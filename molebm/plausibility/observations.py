@@ -20,14 +20,19 @@ class Kind(NamedTuple):
 
 
 BOND: Final = Kind("bond", "geometry", "Å", 0.01, True, "{a}–{b} {given:.2f} Å, expected {expected:.2f} ± {scale:.2f}")
+RING_BOND: Final = BOND._replace(name="ring bond")
 ANGLE: Final = Kind(
     "angle", "geometry", "°", 1.0, True, "angle {a}–{b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
 )
+RING_ANGLE: Final = ANGLE._replace(name="ring angle")
 PLANE: Final = Kind(
     "plane", "geometry", "°", 1.0, True, "{b} {given:.0f}° out of plane, expected {expected:.0f} ± {scale:.0f}"
 )
 STIFF: Final = Kind(
     "double bond", "geometry", "°", 1.0, True, "{b}={c} twisted to {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+)
+FLAT: Final = STIFF._replace(
+    name="flat ring", words="ring twisted to {given:.0f}° at {b}–{c}, expected {expected:.0f} ± {scale:.0f}"
 )
 RING: Final = Kind(
     "ring torsion", "torsions", "°", 2.0, True, "ring at {b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
@@ -40,6 +45,12 @@ ROTOR: Final = Kind(
     False,
     "torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol high",
 )
+ROTAMER: Final = ROTOR._replace(
+    name="rotamer", words="torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol above another rotamer"
+)
+TWIST: Final = ROTOR._replace(
+    name="twist", words="torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol of twist about its bond"
+)
 CONTACT: Final = Kind(
     "contact", "contacts", "kcal/mol", 0.1, False, "{a}···{b} {given:.2f} Å, expected at least {expected:.2f}"
 )
@@ -49,7 +60,22 @@ HYDROGEN_LENGTH: Final = Kind(
 HYDROGEN_PLACE: Final = Kind(
     "hydrogen place", "hydrogens", "Å", 0.15, False, "{b} {deviation:.1f} Å from its place at {a}, usual {scale:.1f}"
 )
-KINDS: Final = (BOND, ANGLE, PLANE, STIFF, RING, ROTOR, CONTACT, HYDROGEN_LENGTH, HYDROGEN_PLACE)
+KINDS: Final = (
+    BOND,
+    RING_BOND,
+    ANGLE,
+    RING_ANGLE,
+    PLANE,
+    STIFF,
+    FLAT,
+    RING,
+    TWIST,
+    ROTOR,
+    ROTAMER,
+    CONTACT,
+    HYDROGEN_LENGTH,
+    HYDROGEN_PLACE,
+)
 
 
 class Observations(NamedTuple):

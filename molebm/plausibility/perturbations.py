@@ -6,7 +6,7 @@ random, by little and by much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 import numpy as np
@@ -20,16 +20,17 @@ Place = TypeVar("Place")
 REACH: Final = 1.5  # Å, over which a push fades
 FLAT: Final = 0.1  # Å, that atoms of a ring are off its plane at least, for it to be pressed
 LEAST_LENGTH: Final = 1e-3  # Å, of what gives a direction
-MOST_TRIES: Final = 8  # of kinds of moves, until one finds a place
 
 
-def perturbed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
-    """Make one move of a kind drawn at random."""
-    for _ in range(MOST_TRIES):
-        moved = MOVES[int(generator.integers(len(MOVES)))](x, parts, generator)
-        if moved is not None:
-            return moved
-    return _shaken(x, parts, generator)
+def perturbations(
+    x: Positions, parts: Parts, number: int, generator: np.random.Generator
+) -> Iterator[tuple[int, Positions]]:
+    """Make each of the `MOVES` so many times, one at a time, where it finds a place, and number it."""
+    for _ in range(number):
+        for kind, move in enumerate(MOVES):
+            moved = move(x, parts, generator)
+            if moved is not None:
+                yield kind, moved
 
 
 def _shaken(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
@@ -134,6 +135,16 @@ def _ring_bent(x: Positions, parts: Parts, generator: np.random.Generator) -> Po
     return _lifted(x, ring, _between(0.06, 0.4, generator) * generator.normal(size=len(ring)), normal)
 
 
+def _ring_flapped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Fold an atom of a ring, with what it bears, about the line between its neighbours in it."""
+    if not parts.rings:
+        return None
+    ring = _any(parts.rings, generator)
+    place = int(generator.integers(len(ring)))
+    before, after = x[ring[place - 1][0]], x[ring[(place + 1) % len(ring)][0]]
+    return _turned(x, ring[place], before, after - before, _sign(generator) * _between(15, 120, generator))
+
+
 def _warped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
     """Stretch and shear space, or only stretch it."""
     strain = _between(0.01, 0.08, generator) * generator.normal(size=(3, 3))
@@ -168,6 +179,7 @@ MOVES: Final[tuple[Move, ...]] = (
     _swollen,
     _ring_pressed,
     _ring_bent,
+    _ring_flapped,
     _warped,
     _hydrogen_moved,
 )

@@ -9,18 +9,18 @@ import torch
 from torch import Tensor
 
 from molebm.plausibility.measurement import Measurement
-from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, STIFF
+from molebm.plausibility.observations import ANGLE, BOND, FLAT, KINDS, PLANE, RING, RING_ANGLE, RING_BOND, STIFF
 from molebm.plausibility.statistics import Standardised
 
 N_LARGEST: Final = 3  # terms of each kind that are listed
 HIGHEST: Final = 1e4  # scales; nothing is further off
 CAPS: Final = (30.0, 4.0)  # scales, at which terms are cut in the mean size and in the root mean square
 _LISTED: Final = (*(f"largest {place}" for place in range(1, N_LARGEST + 1)), "mean size", "root mean square")
-_DRIFTING: Final = (BOND, ANGLE)  # whose mean says whether all are off one way
-_LOCAL: Final = (BOND, ANGLE, PLANE, STIFF, RING)  # whose terms add up where something is wrong
+_DRIFTING: Final = (BOND, RING_BOND, ANGLE, RING_ANGLE)  # whose mean says whether all are off one way
+_LOCAL: Final = (*_DRIFTING, PLANE, STIFF, FLAT, RING)  # whose terms add up where something is wrong
 
 WITHOUT_STRAIN: Final = (
-    *(f"{kind.name}, {what}" for kind in KINDS for what in _LISTED),
+    *(f"{kind.name}, {what}" for kind in KINDS for what in (*_LISTED, *(("sharpest",) if kind.signed else ()))),
     *(f"{kind.name}, mean" for kind in _DRIFTING),
     "worst atom",
     "mean atom",
@@ -45,6 +45,9 @@ def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
         mean, square = (size.clamp(max=cap) for cap in CAPS)
         columns += [*_largest(size, molecule, shape[0]), _sum(mean, molecule, shape[0]) / counts]
         columns.append((_sum(square**2, molecule, shape[0]) / counts).sqrt())
+        if term.observations.kind.signed:
+            sharp = term.sharp.nan_to_num(nan=HIGHEST).clamp(max=HIGHEST)
+            columns.append(sharp.new_zeros(shape).scatter_reduce(0, molecule[:, None].expand_as(sharp), sharp, "amax"))
         if term.observations.kind in _DRIFTING:
             drifts.append((_sum(z.clamp(-CAPS[1], CAPS[1]), molecule, shape[0]) / counts).abs())
     heavy = measurement.heavy_atoms[:, None].expand(shape)

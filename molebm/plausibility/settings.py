@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from molebm.errors import RequestError
-from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, SPREAD, STATISTICS, STRAIN
+from molebm.plausibility.observations import KINDS
+from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, STRAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,8 @@ class ScoringSettings:
     @property
     def measured(self) -> frozenset[str]:
         """The statistics that these settings measure."""
-        return frozenset(
-            (*STATISTICS, SPREAD, DRIFT, *((STRAIN, JOINT) if self.with_strain else (JOINT_WITHOUT_STRAIN,)))
-        )
+        of_strain = (STRAIN, JOINT) if self.with_strain else (JOINT_WITHOUT_STRAIN,)
+        return frozenset((*(kind.name for kind in KINDS), DRIFT, *of_strain))
 
 
 def _require(holds: bool, what: str, value: object, allowed: str) -> None:

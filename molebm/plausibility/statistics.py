@@ -11,15 +11,13 @@ from torch import Tensor
 from molebm.plausibility.environments import Norm, learn_norm
 from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.observations import (
-    ANGLE,
     BOND,
     CONTACT,
-    HYDROGEN_LENGTH,
-    HYDROGEN_PLACE,
+    FLAT,
     KINDS,
     PLANE,
     RING,
-    ROTOR,
+    RING_BOND,
     STIFF,
     Kind,
     Observations,
@@ -28,23 +26,18 @@ from molebm.plausibility.observations import (
 LARGEST_USUAL: Final = 3.0  # scales; what is further off says nothing of how sharp the others are
 PRIOR_TERMS: Final = 16.0  # terms of usual sharpness that those of a molecule are averaged with
 MEAN_TO_SCALE: Final = 1.2533  # standard deviation of a normal over its mean absolute deviation
-SPREAD_CUT: Final = 4.0  # scales
+DRIFT_CUT: Final = 4.0  # scales
 FEW_BONDS: Final = 4  # that say little of whether all are off one way
 
-STATISTICS: Final = {  # by the kinds whose worst term they are
-    "bonds": (BOND.name,),
-    "angles": (ANGLE.name,),
-    "planes": (PLANE.name, STIFF.name),
-    "rings": (RING.name,),
-    "rotors": (ROTOR.name,),
-    "contacts": (CONTACT.name,),
-    "hydrogen lengths": (HYDROGEN_LENGTH.name,),
-    "hydrogen places": (HYDROGEN_PLACE.name,),
-}
-SPREAD, DRIFT, STRAIN = "spread", "drift", "strain"  # of all terms; whether all bonds are off one way; kcal/mol
+DRIFT, STRAIN = "drift", "strain"  # whether all bonds are off one way; kcal/mol
 JOINT, JOINT_WITHOUT_STRAIN = "joint", "joint without strain"  # energies of all terms together; see `joint_energy`
-_SPREAD_OF: Final = (BOND.name, ANGLE.name)  # the larger of their mean squares
-_HANDED: Final = (PLANE, STIFF, RING)  # the mirror image, which is as usual, is off the other way: their centre is 0
+_DRIFTING: Final = (BOND, RING_BOND)
+_HANDED: Final = (
+    PLANE,
+    STIFF,
+    FLAT,
+    RING,
+)  # centred at 0, for the mirror image, which is as usual, is off the other way
 
 Norms = Mapping[str, Norm]
 """What is usual, by the name of the kind of term."""
@@ -88,25 +81,19 @@ def standardised(measurement: Measurement, norms: Norms) -> list[Standardised]:
 
 
 def statistics(measurement: Measurement, terms: Sequence[Standardised]) -> dict[str, Tensor]:
-    """Sum a measurement up, each statistic (G, C)."""
+    """Sum a measurement up, each statistic (G, C): of each kind, by its name, how far off the worst term is."""
     n_molecules = len(measurement.energy)
     zero = torch.zeros_like(measurement.energy)
-    largest = {kind.name: zero for kind in KINDS}
-    spreads = [zero]
-    found = {DRIFT: zero}
+    found = {}
+    off, counts = zero, zero[:, 0]
     for term in terms:
-        name, molecule = term.observations.kind.name, term.observations.molecule
-        index = molecule[:, None].expand_as(term.sharp)
-        largest[name] = largest[name].scatter_reduce(0, index, term.sharp.nan_to_num(nan=1e6), "amax")
-        if name in _SPREAD_OF:
-            squares = term.z.abs().nan_to_num(nan=SPREAD_CUT).clamp(max=SPREAD_CUT) ** 2
-            counts = torch.bincount(molecule, minlength=n_molecules).clamp(min=1)
-            spreads.append(zero.index_add(0, molecule, squares) / counts[:, None])
-        if name == BOND.name:
-            signed = term.z.nan_to_num(nan=SPREAD_CUT).clamp(-SPREAD_CUT, SPREAD_CUT)
-            found[DRIFT] = zero.index_add(0, molecule, signed).abs() / (counts + FEW_BONDS)[:, None]
-    found |= {name: torch.stack([largest[kind] for kind in kinds]).amax(0) for name, kinds in STATISTICS.items()}
-    found[SPREAD] = torch.stack(spreads).amax(0)
+        kind, molecule = term.observations.kind, term.observations.molecule
+        index, sharp = molecule[:, None].expand_as(term.sharp), term.sharp.nan_to_num(nan=1e6)
+        found[kind.name] = zero.scatter_reduce(0, index, sharp, "amax")
+        if kind in _DRIFTING:
+            off = off.index_add(0, molecule, term.z.nan_to_num(nan=DRIFT_CUT).clamp(-DRIFT_CUT, DRIFT_CUT))
+            counts = counts + torch.bincount(molecule, minlength=n_molecules)
+    found[DRIFT] = off.abs() / (counts + FEW_BONDS)[:, None]
     if measurement.strain is not None:
         found[STRAIN] = measurement.strain
     return found

@@ -11,14 +11,18 @@ Numbers = NDArray[np.float64]
 
 TAIL: Final = 0.1  # of the trusted numbers, those that the power law of the tail is read off
 FLATTEST, STEEPEST = 1.0, 20.0  # exponents of that law
-UNKNOWN: Final = 1.0  # where the tail starts if all trusted numbers are 0
+USUAL: Final = 3.0  # exponent that is expected before numbers are seen
+PRIOR: Final = 10.0  # numbers that this counts for
+BEYOND: Final = 1.25  # times the trusted numbers, where all are the same, what would be as rare as a single other one
+UNKNOWN: Final = 1.0  # the same if all trusted numbers are 0
 
 
 class Surprise:
     """Minus the natural logarithm of the share of trusted numbers that are as large; 0 for the least.
 
-    Within the trusted numbers it is their share, between them interpolated; beyond nine tenths it follows a power law
-    whose exponent is Hill's estimate.
+    Within the trusted numbers it is their share, between them interpolated; beyond nine tenths, and beyond the least
+    number if more than that are equal to it, it follows a power law whose exponent is Hill's estimate, drawn to the
+    usual one where the tail is of few numbers.
 
     References
     ----------
@@ -27,14 +31,17 @@ class Surprise:
 
     def __init__(self, trusted: ArrayLike) -> None:
         self.trusted: Numbers = np.sort(np.asarray(trusted, dtype=float))
-        n = len(self.trusted)
-        n_nothing = int(np.searchsorted(self.trusted, 0.0, side="right"))
-        first = min(n - 1, max(int(np.ceil((1 - TAIL) * n)), n_nothing))
-        self._start = float(self.trusted[first]) if self.trusted[first] > 0 else UNKNOWN
-        beyond = np.maximum(self.trusted[first:], self._start)
-        mean_log = float(np.log(beyond / self._start).mean())
-        self._exponent = float(np.clip(1 / max(mean_log, 1e-9), FLATTEST, STEEPEST))
-        values, last = np.unique(np.minimum(self.trusted, self._start), return_index=True)
+        numbers = self.trusted
+        if numbers[0] == numbers[-1]:
+            numbers = np.append(numbers, BEYOND * numbers[0] or UNKNOWN)
+        n = len(numbers)
+        n_least = int(np.searchsorted(numbers, max(numbers[0], 0.0), side="right"))
+        first = min(n - 1, max(int(np.ceil((1 - TAIL) * n)), n_least))
+        self._start = float(numbers[first])
+        steps = np.log(numbers[first:] / self._start)
+        exponent = (len(steps) + PRIOR) / (steps.sum() + PRIOR / USUAL)
+        self._exponent = float(np.clip(exponent, FLATTEST, STEEPEST))
+        values, last = np.unique(np.minimum(numbers, self._start), return_index=True)
         self._values, self._shares = values, -np.log((n - last) / n)
         self._at_start = self._shares[-1]
 

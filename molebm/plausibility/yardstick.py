@@ -11,6 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from molebm.plausibility.joint_energy import JointEnergy
+from molebm.plausibility.observations import (
+    ANGLE,
+    BOND,
+    CONTACT,
+    FLAT,
+    HYDROGEN_LENGTH,
+    HYDROGEN_PLACE,
+    KINDS,
+    PLANE,
+    RING,
+    RING_ANGLE,
+    RING_BOND,
+    ROTAMER,
+    ROTOR,
+    STIFF,
+    TWIST,
+)
 from molebm.plausibility.statistics import DRIFT, JOINT, JOINT_WITHOUT_STRAIN, STRAIN
 from molebm.plausibility.surprise import Surprise, conformal_p_value
 
@@ -19,12 +36,10 @@ Numbers = NDArray[np.float64]
 SIZES: Final = (16, 22, 28, 36)  # heavy atoms, between which sizes are told apart
 SIZE_TAIL: Final = 0.8  # quantile of the scores that is the same for all sizes
 FEWEST_OF_SIZE: Final = 30  # trusted structures of a size whose quantile is believed
+_OTHERS: Final = {"geometry": (DRIFT,), "strain": (STRAIN,)}
 CHANNELS: Final[dict[str, tuple[str, ...]]] = {
-    "geometry": ("bonds", "angles", "planes", "spread", "drift"),
-    "torsions": ("rings", "rotors"),
-    "contacts": ("contacts",),
-    "strain": ("strain",),
-    "hydrogens": ("hydrogen lengths", "hydrogen places"),
+    channel: (*(kind.name for kind in KINDS if kind.channel == channel), *_OTHERS.get(channel, ()))
+    for channel in ("geometry", "torsions", "contacts", "strain", "hydrogens")
 }
 """The channels that numbers measure, and the statistics in each."""
 
@@ -32,22 +47,38 @@ JOINTS: Final = (JOINT, JOINT_WITHOUT_STRAIN)
 UNREMARKABLE_DRIFT: Final = 0.2  # scales, of all bonds on average
 UNREMARKABLE: Final = 1.0  # scales, or kcal/mol of strain: as much surprises nobody, whatever the source
 
-
-EXPERTS: Final[dict[str, float]] = {
-    "bonds": 3.0,
-    "angles": 2.5,
-    "planes": 2.0,
-    "rings": 1.0,
-    "contacts": 1.0,
-    "rotors": 0.5,
-    DRIFT: 0.6,
-    STRAIN: 0.6,
-    "hydrogen lengths": 0.1,
-    "hydrogen places": 0.2,  # guessed as often as seen
+WEIGHTS: Final[dict[str, float]] = {
+    **dict.fromkeys(JOINTS, 8.0),
+    BOND.name: 1.0,
+    RING_BOND.name: 0.02,
+    ANGLE.name: 1.9,
+    RING_ANGLE.name: 0.02,
+    PLANE.name: 0.05,
+    STIFF.name: 0.1,
+    FLAT.name: 1.3,
+    RING.name: 0.2,
+    TWIST.name: 0.7,
+    ROTOR.name: 0.02,
+    ROTAMER.name: 0.9,
+    CONTACT.name: 0.2,
+    HYDROGEN_LENGTH.name: 1.0,
+    HYDROGEN_PLACE.name: 0.2,
+    DRIFT: 0.1,
+    STRAIN: 0.02,
 }
-"""The statistics that are heard one by one, and how loudly."""
+"""How loudly each statistic is heard; the least what the joint energy tells better, until it is far beyond all."""
 
-JOINT_WEIGHT: Final = 0.3  # in the harmonic mean, of the energy of all terms together
+WEIGHTS_OF_PLACES: Final[dict[str, float]] = WEIGHTS | {
+    PLANE.name: 0.3,
+    STIFF.name: 0.3,
+    RING.name: 0.3,
+    TWIST.name: 0.5,
+    ROTAMER.name: 0.4,  # what turning a bond gains is in part of what it sets free
+    CONTACT.name: 0.7,
+    HYDROGEN_LENGTH.name: 0.5,
+    HYDROGEN_PLACE.name: 0.3,
+}
+"""The same where it is asked which atoms are at fault: the joint energy does not say."""
 
 LARGEST_EXPONENT: Final = 700.0
 FAULT: Final = 60.0  # nats, of one declared thing that is not so
@@ -82,10 +113,10 @@ class Verdict(NamedTuple):
 class Yardstick:
     """One source of trusted structures, and how their statistics are put together.
 
-    The score is minus the logarithm of a weighted harmonic mean of p-values: that of the energy of all terms together,
-    which knows what is unusual in such a structure, and those of `EXPERTS`, so that what is far beyond all that the
-    energy was learned from decides alone. Larger molecules have more that can be unusual: the scores of each size are
-    moved so that they are high equally often.
+    The score is minus the logarithm of the harmonic mean of p-values by their `WEIGHTS`: that of the energy of all
+    terms together, which knows what is unusual in such a structure, and those of the worst terms one by one, so that
+    what is far beyond all that the energy was learned from decides alone. Larger molecules have more that can be
+    unusual: the scores of each size are moved so that they are high equally often.
 
     References
     ----------
@@ -99,11 +130,11 @@ class Yardstick:
             channel: kept for channel, names in CHANNELS.items() if (kept := [n for n in names if n in self._measured])
         }
         surprises = self._surprises(source.statistics)
-        whole = self._mixture(surprises)
+        whole = _mean(surprises)
         self._shift = _shift_by_size(whole, source.heavy_atoms)
         self._whole = whole - self._shift(source.heavy_atoms)
         self._whole_surprise = Surprise(np.exp(self._whole))
-        self._of_channel = {c: _together([surprises[name] for name in names]) for c, names in self._channels.items()}
+        self._of_channel = {c: _mean({name: surprises[name] for name in names}) for c, names in self._channels.items()}
         self._channel_surprise = {c: Surprise(np.exp(values)) for c, values in self._of_channel.items()}
         self._usual = {name: float(np.quantile(values, 0.95)) for name, values in source.statistics.items()}
 
@@ -111,14 +142,18 @@ class Yardstick:
         """What one trusted structure in twenty exceeds."""
         return max(self._usual[statistic], UNREMARKABLE)
 
+    def score_of_term(self, statistic: str, values: Numbers) -> Numbers:
+        """Minus the common logarithm of the share of trusted structures whose worst term of a kind is as far off."""
+        return self.source.surprises[statistic](_remarkable(statistic, values)) / np.log(10)
+
     def judge(self, statistics: Mapping[str, Numbers], heavy_atoms: Numbers, faults: Numbers) -> Verdict:
         """Score structures by their statistics (n,), their heavy atoms (n,) and how many faults they have (n,)."""
         surprises = self._surprises(statistics)
-        whole = self._mixture(surprises) - self._shift(heavy_atoms)
+        whole = _mean(surprises) - self._shift(heavy_atoms)
         whole = np.logaddexp(whole, np.where(faults > 0, FAULT * faults, -np.inf))
         channels = {}
         for channel, names in self._channels.items():
-            value = _together([surprises[name] for name in names])
+            value = _mean({name: surprises[name] for name in names})
             channels[channel] = (
                 _common_logarithm(self._channel_surprise[channel], value),
                 conformal_p_value(value, self._of_channel[channel]),
@@ -132,15 +167,6 @@ class Yardstick:
     def _score(self, whole: Numbers) -> Numbers:
         return _common_logarithm(self._whole_surprise, whole)
 
-    @staticmethod
-    def _mixture(surprises: Mapping[str, Numbers]) -> Numbers:
-        """Put the surprise of the joint energy together with those of the experts."""
-        (joint,) = (surprises[name] for name in JOINTS if name in surprises)
-        heard = {name: weight for name, weight in EXPERTS.items() if name in surprises}
-        experts = _together([surprises[name] + np.log(weight) for name, weight in heard.items()])
-        together = experts - np.log(sum(heard.values()))
-        return np.logaddexp(np.log(JOINT_WEIGHT) + joint, np.log1p(-JOINT_WEIGHT) + together)
-
     def _surprises(self, statistics: Mapping[str, Numbers]) -> dict[str, Numbers]:
         return {name: self.source.surprises[name](_remarkable(name, statistics[name])) for name in self._measured}
 
@@ -152,8 +178,12 @@ def _remarkable(name: str, values: Numbers) -> Numbers:
     return values.clip(min=UNREMARKABLE_DRIFT if name == DRIFT else UNREMARKABLE)
 
 
-def _together(opinions: list[Numbers]) -> Numbers:
-    return np.logaddexp.reduce(np.stack(opinions), axis=0)
+def _mean(surprises: Mapping[str, Numbers]) -> Numbers:
+    """Minus the logarithm of the weighted harmonic mean of p-values, of which surprises are minus the logarithms."""
+    total = sum(WEIGHTS[name] for name in surprises)
+    return np.logaddexp.reduce(
+        [surprise + np.log(WEIGHTS[name] / total) for name, surprise in surprises.items()], axis=0
+    )
 
 
 def _common_logarithm(surprise: Surprise, value: Numbers) -> Numbers:

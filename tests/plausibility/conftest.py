@@ -58,6 +58,10 @@ def turned(mol: Chem.Mol, torsions: dict[tuple[int, int, int, int], float]) -> C
     return copy
 
 
+def butane(degrees: float) -> Chem.Mol:
+    return turned(embedded("CCCC"), {(0, 1, 2, 3): degrees})
+
+
 def with_hydrogens_at(mol: Chem.Mol, length: float) -> Chem.Mol:
     """Make all bonds to hydrogen equally long, in Å."""
     bonds = [(bond.GetBeginAtom(), bond.GetEndAtom()) for bond in mol.GetBonds()]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from molebm.plausibility.parts import parts_of
-from molebm.plausibility.perturbations import MOVES, perturbed
+from molebm.plausibility.perturbations import MOVES, perturbations
 from tests.plausibility.conftest import embedded
 
 DRUG = "CC(C)Cc1ccc(cc1)[C@@H](C)C(=O)NC2CCCCC2"
@@ -33,17 +33,26 @@ def test_every_move_moves_some_atoms_and_leaves_what_it_was_given(drug, move):
 
 def test_chance_alone_decides(drug):
     x, parts = drug.GetConformer().GetPositions(), parts_of(drug)
-    one, again, other = (perturbed(x, parts, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one, again)
-    assert np.abs(one - other).max() > 0.01
+    one, again, other = (dict(perturbations(x, parts, 1, np.random.default_rng(seed))) for seed in (1, 1, 2))
+    for move, positions in one.items():
+        np.testing.assert_array_equal(positions, again[move])
+        assert np.abs(positions - other[move]).max() > 0.001
+
+
+def test_every_move_is_made_equally_often_but_where_it_finds_no_place(drug):
+    found = perturbations(drug.GetConformer().GetPositions(), parts_of(drug), 9, np.random.default_rng(0))
+    counts = np.bincount([move for move, _ in found], minlength=len(MOVES))
+    assert counts.min() > 0
+    assert (counts == 9).sum() >= len(MOVES) - 2
 
 
 @pytest.mark.parametrize("smiles", ["C", "O", "[H][H]", "C#C", "C1CC1"])
 def test_smallest_molecules_are_perturbed_too(smiles):
     mol = embedded(smiles, relaxed=False)
     x, parts = mol.GetConformer().GetPositions(), parts_of(mol)
-    for seed in range(10):
-        moved = perturbed(x, parts, np.random.default_rng(seed))
+    found = list(perturbations(x, parts, 10, np.random.default_rng(0)))
+    assert len(found) >= 10
+    for _, moved in found:
         assert np.isfinite(moved).all()
         assert np.abs(moved - x).max() > 0
 

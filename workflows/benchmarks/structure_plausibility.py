@@ -2,6 +2,7 @@
 
     python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --cache FOLDER/scores
     python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --methods z --methods mmff
+    python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --kind "boat ring" --posebusters 400
 
 The files hold good structures, as ligands in crystals. A random half of them calibrates, and gives the statistics of
 the z-score; of the other half all kinds of `defect_kinds` are made. All are scored in one run, as they are in memory:
@@ -76,6 +77,9 @@ class Structures(NamedTuple):
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Of the halves, and of the places of the defects.")
 @click.option("--parents", type=int, help="At most so many structures to make defects of; default: the half of all.")
+@click.option(
+    "--kind", "kinds", multiple=True, type=click.Choice([k.name for k in KINDS]), help="Of defect; default: all."
+)
 @click.option("--methods", multiple=True, default=METHODS, show_default=True, type=click.Choice(METHODS))
 @click.option("--posebusters", "n_busted", default=60, show_default=True, help="Parents that PoseBusters scores.")
 @click.option("--processes", default=2, show_default=True, help="That PoseBusters runs in.")
@@ -84,6 +88,7 @@ def main(
     files: Sequence[Path],
     seed: int,
     parents: int | None,
+    kinds: Sequence[str],
     methods: Sequence[str],
     n_busted: int,
     processes: int,
@@ -91,7 +96,7 @@ def main(
 ) -> None:
     """Print tables in Markdown of how defects of the structures in FILES are told from the structures."""
     torch.set_num_threads(1)
-    structures = _structures(files, seed, parents)
+    structures = _structures(files, seed, parents, kinds)
     scores: dict[str, Scores] = {}
     tables: list[tuple[str, str]] = []
     if MOLEBM in methods:
@@ -117,7 +122,7 @@ def main(
         click.echo(f"\n## {heading}\n\n{text}")
 
 
-def _structures(files: Sequence[Path], seed: int, at_most: int | None) -> Structures:
+def _structures(files: Sequence[Path], seed: int, at_most: int | None, kinds: Sequence[str] = ()) -> Structures:
     """Read the parents, choose the halves, and make the defects."""
     found: dict[str, Parent] = {}
     n_repeated = n_unread = 0
@@ -136,7 +141,7 @@ def _structures(files: Sequence[Path], seed: int, at_most: int | None) -> Struct
     cases, defects = [], []
     for place, parent in enumerate(clean):
         for kind in KINDS:
-            for severity in kind.severities:
+            for severity in kind.severities if not kinds or kind.name in kinds else ():
                 with rdBase.BlockLogs():
                     defect = made(kind, severity, parent.mol, (seed, place))
                 if defect is not None:
