@@ -12,7 +12,7 @@ from torch import Tensor
 from molebm.errors import Fault
 from molebm.forcefield import geometry
 from molebm.plausibility.batches import Batch
-from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, RING_ANGLE, RING_BOND
+from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, RING_ANGLE, RING_BOND, ROTAMER, TWIST
 from molebm.plausibility.statistics import DRIFT_CUT, Standardised
 from molebm.topology import Topology
 
@@ -42,7 +42,8 @@ _WORST_SIGNED: Final = {
     RING_ANGLE: "ring angle wider",
 }
 _MEAN_SIGNED: Final = {BOND: "bonds longer", RING_BOND: "ring bonds longer"}
-DEFECT_FEATURES: Final = (*(f"{kind.name} {what}" for kind in KINDS for what in _OF_EACH_KIND), *_OTHERS)
+_DESCRIBED: Final = tuple(kind for kind in KINDS if kind not in (TWIST, ROTAMER))  # which say much of what rotors do
+DEFECT_FEATURES: Final = (*(f"{kind.name} {what}" for kind in _DESCRIBED for what in _OF_EACH_KIND), *_OTHERS)
 """Names of the numbers, in their order."""
 
 _AMIDE: Final = Chem.MolFromSmarts("[#6]-[CX3](=[OX1])-!@[NX3;H1;+0]-[#6]")
@@ -67,7 +68,8 @@ def defect_features(batch: Batch, terms: Sequence[Standardised], faults: Sequenc
     n_poses = batch.positions.shape[2]
     columns: dict[str, Tensor] = {}
     for term in terms:
-        columns |= dict(_of_kind(term, topology, n_poses))
+        if term.observations.kind in _DESCRIBED:
+            columns |= dict(_of_kind(term, topology, n_poses))
     heavy = [poses.structures[0].mol.GetNumHeavyAtoms() for poses in batch.molecules]
     columns["cis amide"] = _cis_amides(batch)
     columns["heavy atoms"] = torch.tensor(heavy).log()[:, None].expand(-1, n_poses)

@@ -82,7 +82,7 @@ def test_a_description_says_which_terms_are_off_and_which_way(drug):
     sound, long, short, wide, turned, otherwise, out = described(
         drug, longer, shorter, wider, cis(drug), declared_otherwise(drug), bumped(drug)
     ).values()
-    for broken, name in [(long, "bond worst"), (short, "bond worst"), (wide, "angle worst"), (out, "aromatic torsion")]:
+    for broken, name in [(long, "bond worst"), (short, "bond worst"), (wide, "angle worst"), (out, "flat ring worst")]:
         assert feature(broken, name) > feature(sound, name) + 1
     assert feature(long, "bond longer") > 1.5 and feature(short, "bond longer") < -1.5
     assert feature(wide, "angle wider") > 1

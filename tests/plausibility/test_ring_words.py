@@ -29,3 +29,17 @@ def test_ring_that_should_be_flat_is_too_puckered():
     told = told_by_ring([torsion(first, given=30.0, expected=2.0) for first in range(4)], [RING], SYMBOLS)
     assert [finding.words.split(": ")[1] for finding in told] == ["torsions of 30° on average, expected 2"]
     assert "too puckered" in told[0].words
+
+
+def test_flat_ring_that_is_twisted_is_told_once_with_the_torsions_of_what_it_bears():
+    twisted = [
+        Finding("geometry", "flat ring", atoms, 3.0, given, expected, "one")
+        for atoms, given, expected in [
+            ((0, 1, 2, 3), -20.0, 0.0),
+            ((6, 1, 2, 3), 170.0, -178.0),
+            ((1, 2, 3, 4), 9.0, 0.0),
+        ]
+    ]
+    (told,) = told_by_ring(twisted, [RING], SYMBOLS)
+    assert told.words == "ring C0–C1–C2–C3–C4–C5 not flat: torsions off by up to 20°"
+    assert told.atoms == RING
