@@ -43,11 +43,7 @@ class CnnConfig(FamilyConfig):
     """How a CNN energy is trained."""
 
     model: Literal["cnn"] = "cnn"
-    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (
-        16,
-        16,
-        32,
-    )  # channels; every other one halves the grid
+    widths: Annotated[tuple[Count, ...], Field(min_length=1)] = (16, 16, 32)  # channels; every other halves the grid
     stiffness: NotNegative = 0.0  # k; above 0 for contrastive divergence, whose Z is infinite without
     objective: Literal["nce", "cd"] = "nce"
     displaced: NotNegative = 1.0  # of nce, weight of each picture against itself with its atoms displaced

@@ -18,7 +18,7 @@ from molebm.plausibility.batches import assemble, batches, runs_of_poses
 from molebm.plausibility.calibration import Calibration
 from molebm.plausibility.joint_energy import learn_joint_energy
 from molebm.plausibility.measurement import Measurement, measure
-from molebm.plausibility.numbers import LENGTHS, numbers_of, profiles_of
+from molebm.plausibility.numbers import LENGTHS, numbers_of, profiles_of, statistics_of
 from molebm.plausibility.parts import parts_of
 from molebm.plausibility.perturbations import perturbations
 from molebm.plausibility.statistics import Norms, learn_norms, standardised
@@ -147,24 +147,27 @@ def _measured_folds(
 
 def _learned_source(folds: Sequence[Fold], norms: Sequence[Norms], provenance: str, seed: int) -> Source:
     """Learn a joint energy across folds, and score each by what was learned from the others."""
-    trusted = [_profiles(fold.trusted, usual) for fold, usual in zip(folds, norms, strict=True)]
-    wrong = [_profiles(fold.perturbed, usual) for fold, usual in zip(folds, norms, strict=True)]
+    summed = [_summed(fold.trusted, usual) for fold, usual in zip(folds, norms, strict=True)]
+    trusted = [profiles for _, profiles in summed]
+    wrong = [_summed(fold.perturbed, usual)[1] for fold, usual in zip(folds, norms, strict=True)]
     moves = [fold.moves for fold in folds]
     joint = {
         name: learn_joint_energy([each[:, :n] for each in trusted], [each[:, :n] for each in wrong], moves, seed=seed)
         for name, n in LENGTHS.items()
     }
     found = []
-    for k, (fold, usual) in enumerate(zip(folds, norms, strict=True)):
-        numbers = _concatenated([numbers_of(one, standardised(one, usual), {}) for one in fold.trusted])
-        of_fold = {name: learned.of_member(k, trusted[k][:, : LENGTHS[name]]) for name, learned in joint.items()}
+    for k, (numbers, profiles) in enumerate(summed):
+        of_fold = {name: learned.of_member(k, profiles[:, : LENGTHS[name]]) for name, learned in joint.items()}
         found.append(numbers | of_fold)
     measured = [one for fold in folds for one in fold.trusted]
     return Source(provenance, _concatenated(found), _heavy_atoms(measured), joint)
 
 
-def _profiles(measured: Sequence[Measurement], norms: Norms) -> Numbers:
-    return np.concatenate([profiles_of(one, standardised(one, norms)) for one in measured])
+def _summed(measured: Sequence[Measurement], norms: Norms) -> tuple[dict[str, Numbers], Numbers]:
+    """Return the statistics of measurements but for the joint energies, (n,) each, and their profiles, (n, P)."""
+    terms = [standardised(one, norms) for one in measured]
+    numbers = _concatenated([statistics_of(*each) for each in zip(measured, terms, strict=True)])
+    return numbers, np.concatenate([profiles_of(*each) for each in zip(measured, terms, strict=True)])
 
 
 def _enough(mols: Iterable[Chem.Mol]) -> list[Structure]:

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from molebm.errors import CheckpointError, RequestError
 from molebm.plausibility.environments import Norm
-from molebm.plausibility.joint_energy import joint_from_json, joint_to_json
+from molebm.plausibility.joint_energy import joint_from_json, joint_to_json, rounded
 from molebm.plausibility.observations import KINDS
-from molebm.plausibility.statistics import JOINT, JOINT_WITHOUT_STRAIN, Norms
-from molebm.plausibility.yardstick import Source, Yardstick
+from molebm.plausibility.statistics import Norms
+from molebm.plausibility.yardstick import JOINTS, Source, Yardstick
 
 Numbers = NDArray[np.float64]
 
@@ -78,7 +78,7 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
                 "provenance": source.provenance,
                 "heavy_atoms": source.heavy_atoms.astype(int).tolist(),
                 "joint": {s: joint_to_json(energy) for s, energy in source.joint.items()},
-                "statistics": {s: _rounded(values) for s, values in source.statistics.items()},
+                "statistics": {s: rounded(values) for s, values in source.statistics.items()},
             }
             for name, source in calibration.sources.items()
         },
@@ -87,8 +87,8 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
                 "centre": norm.centre,
                 "scale": norm.scale,
                 "keys": norm.keys.tolist(),
-                "centres": _rounded(norm.centres),
-                "scales": _rounded(norm.scales),
+                "centres": rounded(norm.centres),
+                "scales": rounded(norm.scales),
             }
             for kind, norm in calibration.norms.items()
         },
@@ -112,12 +112,8 @@ def _from_json(content: Mapping[str, Any]) -> Calibration:
             stored["provenance"],
             {s: np.array(values, dtype=float) for s, values in stored["statistics"].items()},
             np.array(stored["heavy_atoms"], dtype=float),
-            {name: joint_from_json(stored["joint"][name]) for name in (JOINT, JOINT_WITHOUT_STRAIN)},
+            {name: joint_from_json(stored["joint"][name]) for name in JOINTS},
         )
         for name, stored in content["sources"].items()
     }
     return Calibration(str(content["energy"]), norms, sources)
-
-
-def _rounded(values: Numbers) -> list[float]:
-    return [float(f"{value:.5g}") for value in values]

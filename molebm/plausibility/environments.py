@@ -22,6 +22,7 @@ SHRINKAGE: Final = 8.0  # observations that a coarser environment counts for
 OUTLIER: Final = 4.0  # scales of the coarser environment, beyond which a deviation is cut
 MEAN_TO_SCALE: Final = (np.pi / 2) ** 0.5  # standard deviation of a normal over its mean absolute deviation
 FEWEST: Final = 3  # observations of an environment that is worth keeping
+HYDROGEN: Final = 1  # its atomic number
 _GOLDEN: Final = -7046029254386353131  # 2^64 over the golden ratio, as a signed integer
 _NEIGHBOUR_CLASS: Final = {6: 1, 7: 5, 8: 25, 9: 625, 17: 625, 35: 625, 53: 625}  # others 125
 

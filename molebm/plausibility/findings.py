@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from molebm.plausibility.hydrogen_geometry import bonds_to_hydrogens
 from molebm.plausibility.observations import CONTACT, ROTAMER, ROTOR, TWIST
-from molebm.plausibility.statistics import Standardised
+from molebm.plausibility.statistics import HIGHEST, Standardised
 from molebm.topology import Topology
 
 Numbers = NDArray[np.float64]
 
 WORTH_TELLING: Final = 1.3  # one trusted structure in twenty has as much at its worst term
 WORTH_KEEPING: Final = 1.0  # one in ten
-HIGHEST: Final = 1e6  # scales; nothing is further off
 _TURNING: Final = (TWIST.name, ROTOR.name, ROTAMER.name)  # the bond in the middle of four atoms
 FAULTY: Final = 26.0  # score of what is wrong whatever the energy says
 
@@ -93,8 +93,8 @@ def once_a_bond(listed: Sequence[Finding]) -> list[Finding]:
     told: set[frozenset[int]] = set()
     kept = []
     for finding in listed:
-        bond = frozenset(finding.atoms[1:3])
         if finding.kind in _TURNING:
+            bond = frozenset(finding.atoms[1:3])
             if bond in told:
                 continue
             told.add(bond)
@@ -104,11 +104,9 @@ def once_a_bond(listed: Sequence[Finding]) -> list[Finding]:
 
 def bearers(topology: Topology) -> Tensor:
     """Name for each atom the heavier one that it is bonded to if it is a hydrogen, else itself, (N,)."""
+    _, heavier, hydrogens = bonds_to_hydrogens(topology)
     borne_by = torch.arange(topology.n_atoms)
-    hydrogen = topology.atomic_numbers == 1
-    for i, j in (topology.bonds, topology.bonds.flip(0)):
-        on_heavier = hydrogen[i] & ~hydrogen[j]
-        borne_by[i[on_heavier]] = j[on_heavier]
+    borne_by[hydrogens] = heavier
     return borne_by
 
 

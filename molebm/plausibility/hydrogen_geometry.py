@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.functional import softshrink
 
 from molebm.forcefield import geometry
-from molebm.plausibility.environments import AtomTypes, key
+from molebm.plausibility.environments import HYDROGEN, AtomTypes, key
 from molebm.plausibility.observations import HYDROGEN_LENGTH, HYDROGEN_PLACE, Observations
+from molebm.samplers.bond_graph import SINGLE
 from molebm.topology import Topology
 
 CONVENTIONS: Final = (-0.15, 0.06)  # Å, by which all bonds to hydrogen of a source may differ from the energy's
@@ -19,19 +20,22 @@ TOLERANCE: Final = 0.05  # Å, by which these conventions differ between element
 POLAR: Final = (7, 8, 16)  # elements whose hydrogens turn about a single bond as hydrogen bonds have it
 EQUAL: Final = 0.01  # Å, by which lengths may differ where one was meant for all bonds to hydrogen
 EQUAL_LENGTHS: Final = (0.95, 1.1)  # Å, between which such a length is a convention
-HYDROGEN: Final = 1
-_SINGLE: Final = 0  # category of bonds in `Topology.bond_features`
+
+
+def bonds_to_hydrogens(topology: Topology) -> tuple[Tensor, Tensor, Tensor]:
+    """Tell which bonds join a hydrogen to a heavier atom, and name the heavier atoms and the hydrogens, (B,)."""
+    hydrogen = topology.atomic_numbers == HYDROGEN
+    chosen = hydrogen[topology.bonds].sum(0) == 1
+    a, b = topology.bonds[:, chosen]
+    return chosen, torch.where(hydrogen[a], b, a), torch.where(hydrogen[a], a, b)
 
 
 class HydrogenBonds:
     """The bonds to hydrogens of a batch, from the heavier atom to the hydrogen."""
 
     def __init__(self, topology: Topology, bond_length: Tensor) -> None:
-        hydrogen = topology.atomic_numbers == HYDROGEN
-        one = hydrogen[topology.bonds].sum(0) == 1
-        a, b = topology.bonds[:, one]
-        self.bearer, self.hydrogen = torch.where(hydrogen[a], b, a), torch.where(hydrogen[a], a, b)
-        self.length = bond_length[one].double()  # (B,) Å
+        chosen, self.bearer, self.hydrogen = bonds_to_hydrogens(topology)
+        self.length = bond_length[chosen].double()  # (B,) Å
 
     def normalised(self, positions: Tensor) -> Tensor:
         """Move each hydrogen along its bond to the length that the energy has, (3, N, C) Å."""
@@ -81,7 +85,7 @@ def _away(topology: Topology, atoms: Tensor, given: Tensor, relaxed: Tensor) -> 
     bearer, hydrogen = atoms
     heavy = topology.atomic_numbers != HYDROGEN
     count, neighbour = _heavy_neighbours(topology, heavy)
-    stiff = topology.bonds[:, topology.bond_features[0] != _SINGLE].flatten()
+    stiff = topology.bonds[:, topology.bond_features[0] != SINGLE].flatten()
     turns = (count == 1) & torch.isin(topology.atomic_numbers, torch.tensor(POLAR, device=heavy.device))
     turns[stiff] = False
     root = torch.where(turns, neighbour, torch.arange(topology.n_atoms, device=heavy.device))[bearer]

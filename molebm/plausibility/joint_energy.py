@@ -107,7 +107,7 @@ def _learned(positive: Numbers, negative: Numbers, ways: Numbers, seed: int) -> 
 
 def joint_to_json(energy: JointEnergy) -> dict[str, Any]:
     """Lay an energy out in what JSON knows."""
-    return {name: np.vectorize(_rounded)(value).tolist() for name, value in vars(energy).items()}
+    return {name: rounded(values) for name, values in vars(energy).items()}
 
 
 def joint_from_json(content: Mapping[str, Sequence[Any]]) -> JointEnergy:
@@ -115,5 +115,6 @@ def joint_from_json(content: Mapping[str, Sequence[Any]]) -> JointEnergy:
     return JointEnergy(**{name: np.array(value, dtype=float) for name, value in content.items()})
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.5g}")
+def rounded(values: Numbers) -> list[Any]:
+    """List numbers of any shape with five digits."""
+    return np.vectorize(lambda value: float(f"{value:.5g}"), otypes=[float])(values).tolist()

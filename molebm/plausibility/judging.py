@@ -84,7 +84,7 @@ def judge(
     shape = measurement.energy.shape
     sizes = batch.topology.atoms_per_molecule().tolist()
     starts = np.cumsum([0, *sizes])
-    numbers = numbers_of(measurement, terms, yardstick.source.joint)
+    numbers = numbers_of(measurement, terms, yardstick.joint)
     counts = np.array([len(each.stereo) + len(each.graph) for each in faults], dtype=float)
     verdict = yardstick.judge(numbers, np.repeat(measurement.heavy_atoms.numpy(), shape[1]), counts)
 
@@ -104,9 +104,8 @@ def judge(
             of_atoms[[atom for fault in faults[row].findings for atom in fault.atoms]] = FAULTY
             own = slice(starts[g], starts[g + 1])
             worth = [finding for finding in listed if finding.score >= WORTH_TELLING]
-            reasons = [finding.words for finding in told_by_ring(once_a_bond(worth), rings[g], symbols[own])][
-                :MOST_REASONS
-            ]
+            told = told_by_ring(once_a_bond(worth), rings[g], symbols[own])
+            reasons = [finding.words for finding in told[:MOST_REASONS]]
             if numbers[DRIFT][row] > yardstick.usual(DRIFT):
                 reasons.append("bonds are off one way throughout: all too long, or all too short")
             strain = numbers.get(STRAIN)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from molebm.forcefield import geometry
-from molebm.plausibility.environments import AtomTypes, key, unordered
+from molebm.plausibility.environments import HYDROGEN, AtomTypes, key, unordered
 from molebm.plausibility.observations import (
     ANGLE,
     BOND,
@@ -25,10 +25,9 @@ from molebm.plausibility.observations import (
     Observations,
     wrapped,
 )
+from molebm.samplers.bond_graph import AROMATIC, DOUBLE, SINGLE
 from molebm.topology import Topology
 
-HYDROGEN: Final = 1
-_SINGLE, _DOUBLE, _AROMATIC = 0, 1, 3  # categories of bonds in `Topology.bond_features`
 _DEGREES: Final = 180 / math.pi
 
 
@@ -88,9 +87,9 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
 
     middle = topology.torsion_bonds[1]
     all_heavy = heavy[topology.torsions].all(0)
-    stiff = ((order == _DOUBLE) | (order == _AROMATIC))[middle]
+    stiff = ((order == DOUBLE) | (order == AROMATIC))[middle]
     in_ring = (ring > 0)[middle]
-    puckers = (order == _SINGLE)[middle] & (ring > 0)[topology.torsion_bonds].all(0)
+    puckers = (order == SINGLE)[middle] & (ring > 0)[topology.torsion_bonds].all(0)
     for kind, number, wanted in ((STIFF, 9, stiff & ~in_ring), (FLAT, 9, stiff & in_ring), (RING, 11, puckers)):
         torsions = topology.torsions[:, all_heavy & wanted]
         bond = middle[all_heavy & wanted]

@@ -22,12 +22,14 @@ def numbers_of(
     measurement: Measurement, terms: Sequence[Standardised], joint: Mapping[str, JointEnergy]
 ) -> dict[str, Numbers]:
     """Sum up a measurement, each statistic (G * C,), pose by pose within each molecule."""
-    found = {name: values.numpy().ravel() for name, values in statistics(measurement, terms).items()}
     profiles = profiles_of(measurement, terms)
-    for name, energy in joint.items():
-        if LENGTHS[name] <= profiles.shape[1]:
-            found[name] = energy(profiles[:, : LENGTHS[name]])
-    return found
+    energies = {name: energy(profiles[:, : LENGTHS[name]]) for name, energy in joint.items()}
+    return statistics_of(measurement, terms) | energies
+
+
+def statistics_of(measurement: Measurement, terms: Sequence[Standardised]) -> dict[str, Numbers]:
+    """Sum up a measurement without the energies of its terms together, each statistic (G * C,)."""
+    return {name: values.numpy().ravel() for name, values in statistics(measurement, terms).items()}
 
 
 def profiles_of(measurement: Measurement, terms: Sequence[Standardised]) -> Numbers:

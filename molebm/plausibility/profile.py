@@ -46,8 +46,7 @@ def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
         columns += [*_largest(size, molecule, shape[0]), _sum(mean, molecule, shape[0]) / counts]
         columns.append((_sum(square**2, molecule, shape[0]) / counts).sqrt())
         if term.observations.kind.signed:
-            sharp = term.sharp.nan_to_num(nan=HIGHEST).clamp(max=HIGHEST)
-            columns.append(sharp.new_zeros(shape).scatter_reduce(0, molecule[:, None].expand_as(sharp), sharp, "amax"))
+            columns.append(term.worst(shape[0]).clamp(max=HIGHEST))
         if term.observations.kind in _DRIFTING:
             drifts.append((_sum(z.clamp(-CAPS[1], CAPS[1]), molecule, shape[0]) / counts).abs())
     heavy = measurement.heavy_atoms[:, None].expand(shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from molebm.forcefield import geometry
 from molebm.forcefield.geometry import norm
-from molebm.plausibility.environments import AtomTypes, key, unordered
+from molebm.plausibility.environments import HYDROGEN, AtomTypes, key, unordered
 from molebm.plausibility.observations import ROTAMER, ROTOR, Observations
 from molebm.samplers.bond_graph import atoms_within_molecules
 from molebm.samplers.engines import Engine
@@ -21,7 +21,6 @@ from molebm.topology import Topology
 AT_ONCE: Final = 8  # rotors of each molecule whose turned copies are in memory together
 NEAR_TURNS: Final = tuple(float(turn) for turn in range(-60, 61, 10) if turn)  # degrees, up to the next rotamer
 FAR_TURNS: Final = (-150.0, -120.0, -90.0, 90.0, 120.0, 150.0, 180.0)  # degrees, to all others
-HYDROGEN: Final = 1
 
 
 def rotor_scans(topology: Topology, types: AtomTypes, engine: Engine, positions: Tensor) -> Iterator[Observations]:

@@ -27,17 +27,14 @@ LARGEST_USUAL: Final = 3.0  # scales; what is further off says nothing of how sh
 PRIOR_TERMS: Final = 16.0  # terms of usual sharpness that those of a molecule are averaged with
 MEAN_TO_SCALE: Final = 1.2533  # standard deviation of a normal over its mean absolute deviation
 DRIFT_CUT: Final = 4.0  # scales
+HIGHEST: Final = 1e6  # scales; nothing is further off
 FEW_BONDS: Final = 4  # that say little of whether all are off one way
 
 DRIFT, STRAIN = "drift", "strain"  # whether all bonds are off one way; kcal/mol
 JOINT, JOINT_WITHOUT_STRAIN = "joint", "joint without strain"  # energies of all terms together; see `joint_energy`
 _DRIFTING: Final = (BOND, RING_BOND)
-_HANDED: Final = (
-    PLANE,
-    STIFF,
-    FLAT,
-    RING,
-)  # centred at 0, for the mirror image, which is as usual, is off the other way
+# These are centred at 0, for the mirror image, which is as usual, is off the other way.
+_HANDED: Final = (PLANE, STIFF, FLAT, RING)
 
 Norms = Mapping[str, Norm]
 """What is usual, by the name of the kind of term."""
@@ -56,6 +53,12 @@ class Standardised(NamedTuple):
         """Tell which terms a pose has, (T, C): of pairs those that are near in it, and not in another pose alone."""
         seen = self.observations
         return seen.given < seen.expected if seen.kind is CONTACT else torch.ones_like(self.z, dtype=torch.bool)
+
+    def worst(self, n_molecules: int) -> Tensor:
+        """Return how far off the worst term of each molecule is, (G, C), 0 where there is none."""
+        sharp = self.sharp.nan_to_num(nan=HIGHEST)
+        none = sharp.new_zeros((n_molecules, sharp.shape[1]))
+        return none.scatter_reduce(0, self.observations.molecule[:, None].expand_as(sharp), sharp, "amax")
 
 
 def standardise(observations: Observations, norm: Norm, n_molecules: int) -> Standardised:
@@ -88,8 +91,7 @@ def statistics(measurement: Measurement, terms: Sequence[Standardised]) -> dict[
     off, counts = zero, zero[:, 0]
     for term in terms:
         kind, molecule = term.observations.kind, term.observations.molecule
-        index, sharp = molecule[:, None].expand_as(term.sharp), term.sharp.nan_to_num(nan=1e6)
-        found[kind.name] = zero.scatter_reduce(0, index, sharp, "amax")
+        found[kind.name] = term.worst(n_molecules)
         if kind in _DRIFTING:
             off = off.index_add(0, molecule, term.z.nan_to_num(nan=DRIFT_CUT).clamp(-DRIFT_CUT, DRIFT_CUT))
             counts = counts + torch.bincount(molecule, minlength=n_molecules)

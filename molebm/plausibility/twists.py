@@ -11,13 +11,13 @@ from torch import Tensor
 from molebm.forcefield import geometry
 from molebm.forcefield.kernel import torsion_energy
 from molebm.forcefield.parameters import Parameters
-from molebm.plausibility.environments import AtomTypes, key, unordered
+from molebm.plausibility.environments import HYDROGEN, AtomTypes, key, unordered
 from molebm.plausibility.observations import TWIST, Observations
+from molebm.samplers.bond_graph import SINGLE
 from molebm.topology import Topology
 
 TURNS: Final = 36  # of all torsions about a bond together, among which the lowest is
-HYDROGEN: Final = 1
-_SINGLE, _RING_SIZE = 0, 2  # a category of bonds in row 0 of `Topology.bond_features`, and a row of it
+_RING_SIZE: Final = 2  # row of `Topology.bond_features`
 
 
 def twists(topology: Topology, types: AtomTypes, parameters: Parameters, positions: Tensor) -> Observations:
@@ -28,7 +28,7 @@ def twists(topology: Topology, types: AtomTypes, parameters: Parameters, positio
     """
     heavy = topology.atomic_numbers != HYDROGEN
     middle = topology.torsion_bonds[1]
-    single = (topology.bond_features[0] == _SINGLE)[middle]
+    single = (topology.bond_features[0] == SINGLE)[middle]
     bonds, bond = middle[single & heavy[topology.torsions].all(0)].unique(), middle[single]
     torsions, v = topology.torsions[:, single], parameters.torsion_v[:, single].to(positions)
     angle = geometry.torsion_angle(positions, torsions)

@@ -126,6 +126,7 @@ class Yardstick:
     def __init__(self, source: Source, measured: frozenset[str]) -> None:
         self.source = source
         self._measured = [name for name in source.statistics if name in measured]
+        self.joint = {name: energy for name, energy in source.joint.items() if name in measured}
         self._channels = {
             channel: kept for channel, names in CHANNELS.items() if (kept := [n for n in names if n in self._measured])
         }

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from molebm.topology import Topology
 
-SINGLE, DOUBLE, TRIPLE = 0, 1, 2
+SINGLE, DOUBLE, TRIPLE, AROMATIC = range(4)
 """Categories in the first row of `Topology.bond_features`."""
 
 Graph = list[dict[int, int]]
