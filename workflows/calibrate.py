@@ -54,24 +54,27 @@ def main(crystals: Sequence[Path], smiles: Path, number: int, seed: int, output:
     names = ", ".join(path.name for path in crystals)
     found = learn_calibration(trusted, energy, source="crystal", provenance=f"ligands of {names}", seed=seed)
     click.echo(f"crystal: {found.sources['crystal'].n}")
-    drawn = _drawn(smiles, number, seed)
+    drawn = drawn_molecules(smiles, seed)[:number]
     for source, (make, provenance) in SOURCES.items():
-        mols = [made for mol in drawn if (made := _made(make, mol, energy)) is not None]
+        mols = [made for mol in drawn if (made := made_structure(make, mol, energy)) is not None]
         where = f"{provenance}, of molecules drawn from {smiles.name}"
         found = calibrate(mols, energy, found, source=source, provenance=where, n_perturbed=OF_EACH)
         click.echo(f"{source}: {found.sources[source].n}")
     output.write_text(json.dumps(to_json(found)), encoding="utf-8")
 
 
-def _drawn(smiles: Path, number: int, seed: int) -> list[Chem.Mol]:
+def drawn_molecules(smiles: Path, seed: int) -> list[Chem.Mol]:
+    """Read molecules of one piece and of no more than `LARGEST` atoms, in random order."""
     mols = [record.mol for record in read_molecules(smiles) if record.mol is not None]
     whole = [Chem.AddHs(mol) for mol in mols if len(Chem.GetMolFrags(mol)) == 1]
     small = [mol for mol in whole if mol.GetNumAtoms() <= LARGEST]
-    order = np.random.default_rng(seed).permutation(len(small))[:number]
-    return [small[place] for place in order]
+    return [small[place] for place in np.random.default_rng(seed).permutation(len(small))]
 
 
-def _made(make: Callable[[Chem.Mol, NamedEnergy], Chem.Mol], mol: Chem.Mol, energy: NamedEnergy) -> Chem.Mol | None:
+def made_structure(
+    make: Callable[[Chem.Mol, NamedEnergy], Chem.Mol], mol: Chem.Mol, energy: NamedEnergy
+) -> Chem.Mol | None:
+    """Make a structure of a molecule, or None where that fails."""
     try:
         return make(mol, energy)
     except MolebmError:

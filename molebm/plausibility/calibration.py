@@ -21,7 +21,7 @@ from molebm.plausibility.yardstick import JOINTS, Source, Yardstick
 
 Numbers = NDArray[np.float64]
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 SHIPPED: Final = "calibration.json"
 
 

@@ -12,7 +12,18 @@ from torch import Tensor
 from molebm.errors import Fault
 from molebm.forcefield import geometry
 from molebm.plausibility.batches import Batch
-from molebm.plausibility.observations import ANGLE, BOND, KINDS, PLANE, RING, RING_ANGLE, RING_BOND, ROTAMER, TWIST
+from molebm.plausibility.observations import (
+    ANGLE,
+    BOND,
+    CONJUGATED,
+    KINDS,
+    PLANE,
+    RING,
+    RING_ANGLE,
+    RING_BOND,
+    ROTAMER,
+    TWIST,
+)
 from molebm.plausibility.statistics import DRIFT_CUT, Standardised
 from molebm.topology import Topology
 
@@ -42,7 +53,9 @@ _WORST_SIGNED: Final = {
     RING_ANGLE: "ring angle wider",
 }
 _MEAN_SIGNED: Final = {BOND: "bonds longer", RING_BOND: "ring bonds longer"}
-_DESCRIBED: Final = tuple(kind for kind in KINDS if kind not in (TWIST, ROTAMER))  # which say much of what rotors do
+_DESCRIBED: Final = tuple(
+    kind for kind in KINDS if kind not in (CONJUGATED, TWIST, ROTAMER)
+)  # which say much of what rotors do
 DEFECT_FEATURES: Final = (*(f"{kind.name} {what}" for kind in _DESCRIBED for what in _OF_EACH_KIND), *_OTHERS)
 """Names of the numbers, in their order."""
 

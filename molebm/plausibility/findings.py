@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from molebm.plausibility.hydrogen_geometry import bonds_to_hydrogens
-from molebm.plausibility.observations import CONTACT, ROTAMER, ROTOR, TWIST
+from molebm.plausibility.observations import CONJUGATED, CONTACT, ROTAMER, ROTOR, TWIST
 from molebm.plausibility.statistics import HIGHEST, Standardised
 from molebm.topology import Topology
 
@@ -20,7 +20,7 @@ Numbers = NDArray[np.float64]
 
 WORTH_TELLING: Final = 1.3  # one trusted structure in twenty has as much at its worst term
 WORTH_KEEPING: Final = 1.0  # one in ten
-_TURNING: Final = (TWIST.name, ROTOR.name, ROTAMER.name)  # the bond in the middle of four atoms
+_TURNING: Final = (CONJUGATED.name, TWIST.name, ROTOR.name, ROTAMER.name)  # the bond in the middle of four atoms
 FAULTY: Final = 26.0  # score of what is wrong whatever the energy says
 
 

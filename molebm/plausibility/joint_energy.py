@@ -33,8 +33,8 @@ LEAST_SPREAD: Final = 0.1  # of the logarithms in a profile; what never varies i
 class JointEnergy:
     """Small networks, M of them, of profiles of P numbers, with one output for each of K ways to be wrong.
 
-    An output is the log-odds that a structure is wrong in that way; the energy is the logarithm of their mean odds,
-    averaged over the networks.
+    An output is the log-odds that a structure is wrong in that way; the energy is the logarithm of the root
+    mean square of their odds, so that the likeliest ways decide, averaged over the networks.
     """
 
     centre: Numbers  # (M, P)
@@ -53,7 +53,7 @@ class JointEnergy:
         x = (profiles - self.centre[member]) / self.spread[member]
         h = (x[:, :, None] * self.inward[member]).sum(axis=1) + self.inward_bias[member]  # the same bits for any n
         log_odds = ((h * expit(h))[:, :, None] * self.outward[member]).sum(axis=1) + self.outward_bias[member]
-        return np.logaddexp.reduce(log_odds, axis=1) - np.log(log_odds.shape[1])
+        return (np.logaddexp.reduce(2 * log_odds, axis=1) - np.log(log_odds.shape[1])) / 2
 
 
 def learn_joint_energy(

@@ -15,6 +15,7 @@ from molebm.plausibility.environments import HYDROGEN, AtomTypes, key, unordered
 from molebm.plausibility.observations import (
     ANGLE,
     BOND,
+    CONJUGATED,
     FLAT,
     PLANE,
     RING,
@@ -29,19 +30,20 @@ from molebm.samplers.bond_graph import AROMATIC, DOUBLE, SINGLE
 from molebm.topology import Topology
 
 _DEGREES: Final = 180 / math.pi
+_NEAR_PLANAR: Final = (STIFF, FLAT, CONJUGATED)
 
 
 def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled: Tensor) -> Iterator[Observations]:
     """Compare positions (3, N, C) Å with where a tethered relaxation brings them."""
     heavy = topology.atomic_numbers != HYDROGEN
-    order, ring = topology.bond_features[0], topology.bond_features[2]
+    order, conjugated, ring = topology.bond_features
 
     def compare(kind: Kind, atoms: Tensor, keys: list[Tensor], measure: Callable[[Tensor], Tensor]) -> Observations:
         given, expected = measure(placed), measure(settled)
-        if kind in (STIFF, FLAT):  # a tether may hold what is twisted
+        if kind in _NEAR_PLANAR:  # a tether may hold what is twisted
             expected = torch.where(given.abs() < 90, 0.0, 180 * given.sign())
         off = given - expected
-        deviation = wrapped(off) if kind in (STIFF, FLAT, RING) else off
+        deviation = wrapped(off) if kind in (*_NEAR_PLANAR, RING) else off
         return Observations(kind, atoms, topology.molecule[atoms[0]], torch.stack(keys), given, expected, deviation)
 
     within = heavy[topology.bonds].all(0)
@@ -89,15 +91,26 @@ def local_geometry(topology: Topology, types: AtomTypes, placed: Tensor, settled
     all_heavy = heavy[topology.torsions].all(0)
     stiff = ((order == DOUBLE) | (order == AROMATIC))[middle]
     in_ring = (ring > 0)[middle]
-    puckers = (order == SINGLE)[middle] & (ring > 0)[topology.torsion_bonds].all(0)
-    for kind, number, wanted in ((STIFF, 9, stiff & ~in_ring), (FLAT, 9, stiff & in_ring), (RING, 11, puckers)):
+    single = (order == SINGLE)[middle]
+    puckers = single & (ring > 0)[topology.torsion_bonds].all(0)
+    delocalised = single & (conjugated == 1)[middle] & ~in_ring
+    for kind, number, wanted in (
+        (STIFF, 9, stiff & ~in_ring),
+        (FLAT, 9, stiff & in_ring),
+        (CONJUGATED, 13, delocalised),
+        (RING, 11, puckers),
+    ):
         torsions = topology.torsions[:, all_heavy & wanted]
         bond = middle[all_heavy & wanted]
         ends = unordered(*types.coarse[torsions[1:3]])
         yield compare(
             kind,
             torsions,
-            [key(number, order[bond], ring[bond]), key(number + 1, order[bond], ring[bond], *ends)],
+            [
+                key(number, order[bond], ring[bond]),
+                key(number + 1, order[bond], ring[bond], *ends),
+                *([key(15, *unordered(*types.fine[torsions[1:3]]))] if kind is CONJUGATED else []),
+            ],
             partial(_torsion_degrees, torsions),
         )
 

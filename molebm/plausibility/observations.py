@@ -34,6 +34,14 @@ STIFF: Final = Kind(
 FLAT: Final = STIFF._replace(
     name="flat ring", words="ring twisted to {given:.0f}° at {b}–{c}, expected {expected:.0f} ± {scale:.0f}"
 )
+CONJUGATED: Final = Kind(
+    "conjugated bond",
+    "torsions",
+    "°",
+    2.0,
+    True,
+    "{b}–{c} twisted to {given:.0f}°, expected {expected:.0f} ± {scale:.0f}",
+)
 RING: Final = Kind(
     "ring torsion", "torsions", "°", 2.0, True, "ring at {b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
 )
@@ -68,6 +76,7 @@ KINDS: Final = (
     PLANE,
     STIFF,
     FLAT,
+    CONJUGATED,
     RING,
     TWIST,
     ROTOR,

@@ -135,6 +135,22 @@ def _ring_bent(x: Positions, parts: Parts, generator: np.random.Generator) -> Po
     return _lifted(x, ring, _between(0.06, 0.4, generator) * generator.normal(size=len(ring)), normal)
 
 
+def _ring_strained(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move the atoms of a ring within its plane, from its middle or each its own way."""
+    if not parts.rings:
+        return None
+    ring = _any(parts.rings, generator)
+    arms = x[[group[0] for group in ring]]
+    arms = arms - arms.mean(axis=0)
+    _, normal = _heights(x, ring)
+    ways = arms if generator.random() < 0.5 else generator.normal(size=arms.shape)
+    steps = _sign(generator) * _between(0.02, 0.2, generator) * (ways - np.outer(ways @ normal, normal))
+    moved = x.copy()
+    for group, step in zip(ring, steps, strict=True):
+        moved[group] += step
+    return moved
+
+
 def _ring_flapped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Fold an atom of a ring, with what it bears, about the line between its neighbours in it."""
     if not parts.rings:
@@ -179,6 +195,7 @@ MOVES: Final[tuple[Move, ...]] = (
     _swollen,
     _ring_pressed,
     _ring_bent,
+    _ring_strained,
     _ring_flapped,
     _warped,
     _hydrogen_moved,

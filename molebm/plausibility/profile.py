@@ -9,18 +9,30 @@ import torch
 from torch import Tensor
 
 from molebm.plausibility.measurement import Measurement
-from molebm.plausibility.observations import ANGLE, BOND, FLAT, KINDS, PLANE, RING, RING_ANGLE, RING_BOND, STIFF
-from molebm.plausibility.statistics import Standardised
+from molebm.plausibility.observations import (
+    ANGLE,
+    BOND,
+    CONJUGATED,
+    FLAT,
+    KINDS,
+    PLANE,
+    RING,
+    RING_ANGLE,
+    RING_BOND,
+    STIFF,
+)
+from molebm.plausibility.statistics import Standardised, largest
 
 N_LARGEST: Final = 3  # terms of each kind that are listed
 HIGHEST: Final = 1e4  # scales; nothing is further off
 CAPS: Final = (30.0, 4.0)  # scales, at which terms are cut in the mean size and in the root mean square
 _LISTED: Final = (*(f"largest {place}" for place in range(1, N_LARGEST + 1)), "mean size", "root mean square")
+_SHARP: Final = ("sharpest", "sharpest three")  # the worst term, and the worst ones on average
 _DRIFTING: Final = (BOND, RING_BOND, ANGLE, RING_ANGLE)  # whose mean says whether all are off one way
-_LOCAL: Final = (*_DRIFTING, PLANE, STIFF, FLAT, RING)  # whose terms add up where something is wrong
+_LOCAL: Final = (*_DRIFTING, PLANE, STIFF, FLAT, CONJUGATED, RING)  # whose terms add up where something is wrong
 
 WITHOUT_STRAIN: Final = (
-    *(f"{kind.name}, {what}" for kind in KINDS for what in (*_LISTED, *(("sharpest",) if kind.signed else ()))),
+    *(f"{kind.name}, {what}" for kind in KINDS for what in (*_LISTED, *(_SHARP if kind.signed else ()))),
     *(f"{kind.name}, mean" for kind in _DRIFTING),
     "worst atom",
     "mean atom",
@@ -43,10 +55,10 @@ def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
         size = z.abs()
         counts = _sum(term.counted().to(z), molecule, shape[0]).clamp(min=1)
         mean, square = (size.clamp(max=cap) for cap in CAPS)
-        columns += [*_largest(size, molecule, shape[0]), _sum(mean, molecule, shape[0]) / counts]
+        columns += [*largest(size, molecule, shape[0], N_LARGEST), _sum(mean, molecule, shape[0]) / counts]
         columns.append((_sum(square**2, molecule, shape[0]) / counts).sqrt())
         if term.observations.kind.signed:
-            columns.append(term.worst(shape[0]).clamp(max=HIGHEST))
+            columns += [term.worst(shape[0], number).clamp(max=HIGHEST) for number in (1, N_LARGEST)]
         if term.observations.kind in _DRIFTING:
             drifts.append((_sum(z.clamp(-CAPS[1], CAPS[1]), molecule, shape[0]) / counts).abs())
     heavy = measurement.heavy_atoms[:, None].expand(shape)
@@ -54,16 +66,6 @@ def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
     if measurement.strain is not None:
         columns += [measurement.strain, measurement.strain / heavy]
     return torch.stack(columns, dim=2).log1p()
-
-
-def _largest(size: Tensor, molecule: Tensor, n_molecules: int) -> list[Tensor]:
-    """The largest sizes (T, C) of each molecule, `N_LARGEST` of (G, C), 0 where there are fewer."""
-    descending = size.argsort(dim=0, descending=True)
-    ordered = descending.gather(0, molecule[descending].argsort(dim=0, stable=True))
-    sizes = torch.cat([size.gather(0, ordered), size.new_zeros((1, size.shape[1]))])
-    counts = torch.bincount(molecule, minlength=n_molecules)
-    first = counts.cumsum(0) - counts
-    return [sizes[torch.where(counts > place, first + place, len(size))] for place in range(N_LARGEST)]
 
 
 def _sum(values: Tensor, molecule: Tensor, n_molecules: int) -> Tensor:

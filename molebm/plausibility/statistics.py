@@ -12,6 +12,7 @@ from molebm.plausibility.environments import Norm, learn_norm
 from molebm.plausibility.measurement import Measurement
 from molebm.plausibility.observations import (
     BOND,
+    CONJUGATED,
     CONTACT,
     FLAT,
     KINDS,
@@ -34,7 +35,9 @@ DRIFT, STRAIN = "drift", "strain"  # whether all bonds are off one way; kcal/mol
 JOINT, JOINT_WITHOUT_STRAIN = "joint", "joint without strain"  # energies of all terms together; see `joint_energy`
 _DRIFTING: Final = (BOND, RING_BOND)
 # These are centred at 0, for the mirror image, which is as usual, is off the other way.
-_HANDED: Final = (PLANE, STIFF, FLAT, RING)
+_HANDED: Final = (PLANE, STIFF, FLAT, CONJUGATED, RING)
+
+_ABOUT_BONDS: Final = (STIFF, FLAT, CONJUGATED, RING)  # whose terms are all torsions about each bond
 
 Norms = Mapping[str, Norm]
 """What is usual, by the name of the kind of term."""
@@ -54,11 +57,35 @@ class Standardised(NamedTuple):
         seen = self.observations
         return seen.given < seen.expected if seen.kind is CONTACT else torch.ones_like(self.z, dtype=torch.bool)
 
-    def worst(self, n_molecules: int) -> Tensor:
-        """Return how far off the worst term of each molecule is, (G, C), 0 where there is none."""
-        sharp = self.sharp.nan_to_num(nan=HIGHEST)
-        none = sharp.new_zeros((n_molecules, sharp.shape[1]))
-        return none.scatter_reduce(0, self.observations.molecule[:, None].expand_as(sharp), sharp, "amax")
+    def worst(self, n_molecules: int, number: int = 1) -> Tensor:
+        """Return how far off the worst term of each molecule is, (G, C), or the mean of so many worst ones.
+
+        Terms that are not there count as 0. The torsions about one bond count as one, by their root mean square.
+        """
+        sharp, molecule = self.sharp.nan_to_num(nan=HIGHEST), self.observations.molecule
+        if self.observations.kind in _ABOUT_BONDS:
+            sharp, molecule = _about_bonds(sharp, self.observations)
+        return torch.stack(largest(sharp, molecule, n_molecules, number)).mean(0)
+
+
+def largest(sizes: Tensor, molecule: Tensor, n_molecules: int, number: int) -> list[Tensor]:
+    """Return the largest sizes (T, C) of each molecule, so many of (G, C), 0 where there are fewer."""
+    descending = sizes.argsort(dim=0, descending=True)
+    ordered = descending.gather(0, molecule[descending].argsort(dim=0, stable=True))
+    padded = torch.cat([sizes.gather(0, ordered), sizes.new_zeros((1, sizes.shape[1]))])
+    counts = torch.bincount(molecule, minlength=n_molecules)
+    first = counts.cumsum(0) - counts
+    return [padded[torch.where(counts > place, first + place, len(sizes))] for place in range(number)]
+
+
+def _about_bonds(sharp: Tensor, torsions: Observations) -> tuple[Tensor, Tensor]:
+    """Root mean square (B, C) over the torsions (T, C) about each bond, and the molecules (B,)."""
+    ends = torsions.atoms[1:3].sort(dim=0).values
+    bonds, bond = ends.unique(dim=1, return_inverse=True)
+    counts = torch.bincount(bond)
+    squares = sharp.new_zeros((bonds.shape[1], sharp.shape[1])).index_add(0, bond, sharp**2)
+    molecule = torsions.molecule.new_zeros(bonds.shape[1]).scatter(0, bond, torsions.molecule)
+    return (squares / counts[:, None]).sqrt(), molecule
 
 
 def standardise(observations: Observations, norm: Norm, n_molecules: int) -> Standardised:

@@ -14,6 +14,7 @@ from molebm.plausibility.joint_energy import JointEnergy
 from molebm.plausibility.observations import (
     ANGLE,
     BOND,
+    CONJUGATED,
     CONTACT,
     FLAT,
     HYDROGEN_LENGTH,
@@ -48,37 +49,45 @@ UNREMARKABLE_DRIFT: Final = 0.2  # scales, of all bonds on average
 UNREMARKABLE: Final = 1.0  # scales, or kcal/mol of strain: as much surprises nobody, whatever the source
 
 WEIGHTS: Final[dict[str, float]] = {
-    **dict.fromkeys(JOINTS, 8.0),
-    BOND.name: 1.0,
-    RING_BOND.name: 0.02,
-    ANGLE.name: 1.9,
+    **dict.fromkeys(JOINTS, 20.0),
+    BOND.name: 0.75,
+    RING_BOND.name: 0.1,
+    ANGLE.name: 2.0,
     RING_ANGLE.name: 0.02,
-    PLANE.name: 0.05,
-    STIFF.name: 0.1,
-    FLAT.name: 1.3,
-    RING.name: 0.2,
-    TWIST.name: 0.7,
-    ROTOR.name: 0.02,
-    ROTAMER.name: 0.9,
-    CONTACT.name: 0.2,
-    HYDROGEN_LENGTH.name: 1.0,
+    PLANE.name: 0.3,
+    STIFF.name: 0.15,
+    FLAT.name: 1.2,
+    CONJUGATED.name: 0.2,
+    RING.name: 0.05,
+    TWIST.name: 0.2,
+    ROTOR.name: 0.03,
+    ROTAMER.name: 0.3,
+    CONTACT.name: 0.3,
+    HYDROGEN_LENGTH.name: 0.5,
     HYDROGEN_PLACE.name: 0.2,
-    DRIFT: 0.1,
+    DRIFT: 0.03,
     STRAIN: 0.02,
 }
 """How loudly each statistic is heard; the least what the joint energy tells better, until it is far beyond all."""
 
-WEIGHTS_OF_PLACES: Final[dict[str, float]] = WEIGHTS | {
-    PLANE.name: 0.3,
-    STIFF.name: 0.3,
-    RING.name: 0.3,
-    TWIST.name: 0.5,
-    ROTAMER.name: 0.4,  # what turning a bond gains is in part of what it sets free
-    CONTACT.name: 0.7,
-    HYDROGEN_LENGTH.name: 0.5,
-    HYDROGEN_PLACE.name: 0.3,
+WEIGHTS_OF_PLACES: Final[dict[str, float]] = {
+    BOND.name: 2.0,
+    RING_BOND.name: 3.0,
+    ANGLE.name: 1.2,
+    RING_ANGLE.name: 0.03,  # what is wrong with a bond or a plane opens and closes the angles of its ring
+    PLANE.name: 2.0,
+    STIFF.name: 0.2,
+    FLAT.name: 0.25,  # of each atom there are many
+    CONJUGATED.name: 0.4,
+    RING.name: 0.4,
+    TWIST.name: 1.0,
+    ROTOR.name: 0.03,
+    ROTAMER.name: 0.2,  # what turning a bond gains is in part of what it sets free
+    CONTACT.name: 0.6,
+    HYDROGEN_LENGTH.name: 1.2,
+    HYDROGEN_PLACE.name: 1.2,
 }
-"""The same where it is asked which atoms are at fault: the joint energy does not say."""
+"""The same for each kind of term where it is asked which atoms are at fault: the joint energy does not say."""
 
 LARGEST_EXPONENT: Final = 700.0
 FAULT: Final = 60.0  # nats, of one declared thing that is not so

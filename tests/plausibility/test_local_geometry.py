@@ -12,6 +12,7 @@ from molebm.plausibility.measurement import TETHER
 from molebm.plausibility.observations import (
     ANGLE,
     BOND,
+    CONJUGATED,
     CONTACT,
     FLAT,
     HYDROGEN_LENGTH,
@@ -99,6 +100,30 @@ def test_twisted_double_bond_is_off_by_its_twist():
     rdMolTransforms.SetDihedralDeg(mol.GetConformer(), 0, 1, 2, 3, 150)
     assert worst(measured(mol), STIFF) == ({0, 1, 2, 3}, pytest.approx(30, abs=5))
     assert worst(measured(embedded("C/C=C/C")), STIFF)[1] < STIFF.least_scale
+
+
+def test_twisted_amide_is_off_by_its_twist():
+    mol = embedded("CC(=O)NC")
+    rdMolTransforms.SetDihedralDeg(mol.GetConformer(), 0, 1, 3, 4, 150)
+    found = measured(mol)
+    assert term(found, CONJUGATED, 0, 1, 3, 4) == pytest.approx(-30, abs=1)
+    assert {1, 3} < worst(found, CONJUGATED)[0]
+    assert worst(measured(embedded("CC(=O)NC")), CONJUGATED)[1] < 10
+    assert len(observed(measured(embedded("CCNC")), CONJUGATED).deviation) == 0
+
+
+def test_torsions_about_one_bond_count_as_one_and_terms_that_are_not_there_as_none():
+    found = measured(embedded("CC=C(C)CC(C)=CC", relaxed=False))
+    norms = learn_norms([found])
+    (double,) = (t for t in standardised(found, norms) if t.observations.kind is STIFF)
+    middle = [frozenset(pair) for pair in double.observations.atoms[1:3].T.tolist()]
+    squares = {bond: [] for bond in middle}
+    for bond, sharp in zip(middle, double.sharp[:, 0].tolist(), strict=True):
+        squares[bond].append(sharp**2)
+    of_bonds = sorted((float(np.mean(values)) ** 0.5 for values in squares.values()), reverse=True)
+    assert len(of_bonds) == 2
+    assert double.worst(1).item() == pytest.approx(of_bonds[0])
+    assert double.worst(1, 3).item() == pytest.approx(sum(of_bonds) / 3)
 
 
 def test_ring_has_bonds_and_angles_of_its_own():

@@ -31,6 +31,17 @@ def test_every_move_moves_some_atoms_and_leaves_what_it_was_given(drug, move):
         np.testing.assert_allclose(lengths(drug, moved), lengths(drug, x), atol=1e-9)
 
 
+def test_strained_ring_keeps_its_heights():
+    mol = embedded("c1ccccc1", relaxed=False)
+    x = mol.GetConformer().GetPositions()
+    (strained,) = (move for move in MOVES if move.__name__ == "_ring_strained")
+    normal = np.linalg.svd(x[:6] - x[:6].mean(axis=0))[2][2]
+    for seed in range(5):
+        step = strained(x, parts_of(mol), np.random.default_rng(seed)) - x
+        np.testing.assert_allclose(step @ normal, 0, atol=1e-9)
+        assert np.abs(step[:6]).max(axis=1).min() > 1e-4
+
+
 def test_chance_alone_decides(drug):
     x, parts = drug.GetConformer().GetPositions(), parts_of(drug)
     one, again, other = (dict(perturbations(x, parts, 1, np.random.default_rng(seed))) for seed in (1, 1, 2))

@@ -2,10 +2,17 @@
 
 import numpy as np
 import pytest
-from centre_defects import planar_centre, pyramidal_amide, swapped_elements
+from centre_defects import (
+    closed_umbrella,
+    misplaced_nitrogen,
+    planar_centre,
+    pyramidal_amide,
+    pyramidal_carbonyl,
+    swapped_elements,
+)
 from graph_defects import extra_hydrogen, missing_hydrogen, wrong_bond_order
 from rdkit import Chem
-from rigid_moves import plane
+from rigid_moves import angle_degrees, plane
 from structure_changes import SMALL, changed_bonds, coordinates, distances, embedded, rng
 
 from molebm.plausibility.stereo import stereo_mismatches
@@ -31,14 +38,36 @@ def test_centre_is_in_the_plane_of_its_neighbours_with_bonds_outside_rings_of_th
     assert all(atom in pair and mol.GetBondBetweenAtoms(*pair).IsInRing() for pair in changed)
 
 
-def test_amide_nitrogen_leaves_the_plane_of_its_neighbours():
+@pytest.mark.parametrize("make", [pyramidal_amide, pyramidal_carbonyl])
+def test_trigonal_atom_leaves_the_plane_of_its_neighbours(make):
     mol = embedded("CC(=O)N(C)C")
-    defect = pyramidal_amide(mol, 0.3, rng())
+    defect = make(mol, 0.3, rng())
     (atom,) = defect.atoms
     near = heavy_neighbours(mol, atom)
     assert height(defect.mol, atom, near) - height(mol, atom, near) == pytest.approx(0.3)
     moved = np.abs(coordinates(defect.mol) - coordinates(mol)).max(axis=1) > SMALL
     assert np.flatnonzero(moved).tolist() == [atom]
+
+
+def test_umbrella_closes_and_keeps_its_bonds():
+    mol = embedded("CCC(F)(F)F")
+    defect = closed_umbrella(mol, 10, rng())
+    centre, *ends = defect.atoms
+    assert not changed_bonds(mol, defect.mol)
+    angles = [[angle_degrees(coordinates(m), 1, centre, end) for end in ends] for m in (mol, defect.mol)]
+    assert np.array(angles[1]) == pytest.approx(np.array(angles[0]) + 10)
+
+
+def test_nitrogen_of_pyridine_and_its_neighbour_exchange_their_places():
+    mol = embedded("c1ccncc1")
+    defect = misplaced_nitrogen(mol, 1, rng())
+    carbon, nitrogen = defect.atoms
+    x, moved = coordinates(mol), coordinates(defect.mol)
+    assert moved[[carbon, nitrogen]] == pytest.approx(x[[nitrogen, carbon]])
+    (hydrogen,) = (a.GetIdx() for a in mol.GetAtomWithIdx(carbon).GetNeighbors() if a.GetAtomicNum() == 1)
+    lengths = [distances(m)[carbon, hydrogen] for m in (mol, defect.mol)]
+    assert lengths[0] == pytest.approx(lengths[1])
+    assert min(np.linalg.norm(moved - moved[hydrogen], axis=1)[np.arange(len(x)) != hydrogen]) > 1
 
 
 def test_oxygen_and_nitrogen_of_an_amide_exchange_their_places():

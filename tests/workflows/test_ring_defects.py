@@ -4,10 +4,20 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from rdkit import Chem
 from relaxed_defects import boat_ring
 from rigid_moves import plane, torsion_degrees
-from ring_defects import bumped_aromatic, flattened_ring, twisted_aromatic
-from structure_changes import SMALL, changed_bonds, coordinates, distances, embedded, rng
+from ring_defects import (
+    alternating_aromatic,
+    boat_aromatic,
+    bumped_aromatic,
+    flattened_ring,
+    shifted_in_ring,
+    swollen_ring,
+    tilted_substituent,
+    twisted_aromatic,
+)
+from structure_changes import SMALL, changed_angles, changed_bonds, coordinates, distances, embedded, rng
 
 
 def test_aromatic_atom_leaves_the_plane_of_its_ring_with_its_substituent():
@@ -41,6 +51,56 @@ def test_two_neighbours_leave_the_plane_of_their_ring_to_opposite_sides():
     assert mol.GetBondBetweenAtoms(i, j) is not None
     assert np.linalg.norm(step[[i, j]], axis=1) == pytest.approx(0.2)
     assert np.abs(step[i] + step[j]).max() < SMALL
+
+
+def test_two_opposite_atoms_leave_the_plane_of_their_ring_to_one_side():
+    mol = embedded("Cc1ccccc1")
+    defect = boat_aromatic(mol, 0.2, rng())
+    assert Chem.GetDistanceMatrix(mol)[defect.atoms] == 3
+    step = coordinates(defect.mol) - coordinates(mol)
+    assert np.linalg.norm(step[list(defect.atoms)], axis=1) == pytest.approx(0.2)
+    assert np.ptp(step[list(defect.atoms)], axis=0).max() < SMALL
+
+
+def test_bonds_around_an_aromatic_ring_are_short_and_long_in_turn():
+    mol = embedded("Cc1ccccc1")
+    defect = alternating_aromatic(mol, 0.1, rng())
+    around = [*pairwise(defect.atoms), (defect.atoms[-1], defect.atoms[0])]
+    change = [changed_bonds(mol, defect.mol)[frozenset(pair)] for pair in around]
+    assert change[::2] == pytest.approx([-0.1] * 3)
+    assert min(change[1::2]) > 0.04
+    assert len(changed_bonds(mol, defect.mol)) == 6  # substituents move along
+
+
+def test_ring_swells_in_proportion_and_keeps_its_angles():
+    mol = embedded("CC1CCNCC1")
+    defect = swollen_ring(mol, 0.05, rng())
+    ring = list(defect.atoms)
+    before, after = (distances(m)[np.ix_(ring, ring)] for m in (mol, defect.mol))
+    assert after == pytest.approx(1.05 * before)
+    assert {pair <= set(ring) for pair in changed_bonds(mol, defect.mol)} == {True}
+
+
+def test_atom_is_shifted_within_the_plane_of_its_ring():
+    mol = embedded("Cc1ccccc1")
+    defect = shifted_in_ring(mol, 0.3, rng())
+    (atom,) = defect.atoms
+    step = coordinates(defect.mol) - coordinates(mol)
+    _, normal = plane(coordinates(mol)[1:7])
+    assert np.linalg.norm(step[atom]) == pytest.approx(0.3)
+    assert step[atom] @ normal == pytest.approx(0, abs=1e-9)
+    assert {len(pair & set(range(1, 7))) for pair in changed_bonds(mol, defect.mol)} == {2}
+
+
+def test_substituent_is_bent_out_of_the_plane_of_its_ring():
+    mol = embedded("CCc1ccccc1")
+    defect = tilted_substituent(mol, 20, rng())
+    bearer, first = defect.atoms
+    assert not changed_bonds(mol, defect.mol)
+    assert {angle[1] for angle in changed_angles(mol, defect.mol)} == {bearer}
+    arm, direction = (coordinates(m)[first] - coordinates(m)[bearer] for m in (mol, defect.mol))
+    cosine = arm @ direction / np.linalg.norm(arm) ** 2
+    assert np.degrees(np.arccos(cosine)) == pytest.approx(20)
 
 
 def test_saturated_ring_becomes_flat_with_its_bonds_of_the_same_mean_length():

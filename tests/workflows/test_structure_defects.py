@@ -13,7 +13,18 @@ from structure_changes import (
     embedded,
     rng,
 )
-from structure_defects import bent_angle, bent_triple_bond, noise, scaled, stretched_bond, stretched_hydrogen
+from structure_defects import (
+    bent_angle,
+    bent_triple_bond,
+    displaced_side,
+    noise,
+    scaled,
+    sheared,
+    squashed,
+    stretched_bond,
+    stretched_hydrogen,
+    tilted_hydrogen,
+)
 
 
 def test_noise_has_its_standard_deviation():
@@ -41,6 +52,44 @@ def test_one_hydrogen_is_stretched():
     moved = np.abs(coordinates(defect.mol) - coordinates(mol)).max(axis=1) > SMALL
     assert np.flatnonzero(moved).tolist() == [defect.atoms[1]]
     assert mol.GetAtomWithIdx(defect.atoms[1]).GetAtomicNum() == 1
+
+
+def test_one_hydrogen_is_tilted_and_keeps_its_bond():
+    mol = embedded("CO")
+    defect = tilted_hydrogen(mol, 20, rng())
+    bearer, hydrogen = defect.atoms
+    assert not changed_bonds(mol, defect.mol)
+    before, after = (coordinates(m)[hydrogen] - coordinates(m)[bearer] for m in (mol, defect.mol))
+    assert np.degrees(np.arccos(before @ after / (before @ before))) == pytest.approx(20)
+    moved = np.abs(coordinates(defect.mol) - coordinates(mol)).max(axis=1) > SMALL
+    assert np.flatnonzero(moved).tolist() == [hydrogen]
+
+
+def test_molecule_is_squashed_along_its_shortest_axis_alone():
+    mol = embedded("CCCC(C)CO")
+    spreads = [
+        np.linalg.svd(coordinates(m) - coordinates(m).mean(axis=0))[1] for m in (mol, squashed(mol, 0.2, rng()).mol)
+    ]
+    assert spreads[1] / spreads[0] == pytest.approx([1, 1, 0.8])
+
+
+def test_molecule_is_sheared_along_one_axis():
+    mol = embedded("CCCC(C)CO")
+    step = coordinates(sheared(mol, 0.1, rng()).mol) - coordinates(mol)
+    strain = np.linalg.lstsq(coordinates(mol) - coordinates(mol).mean(axis=0), step, rcond=None)[0]
+    assert np.linalg.svd(strain)[1] == pytest.approx([0.1, 0, 0], abs=1e-9)
+    assert np.trace(strain) == pytest.approx(0, abs=1e-9)
+
+
+def test_one_side_of_a_bond_is_displaced_at_right_angles():
+    mol = embedded("CCCOC")
+    defect = displaced_side(mol, 0.3, rng())
+    stay, move = defect.atoms
+    step = coordinates(defect.mol) - coordinates(mol)
+    between = step[move] - step[stay]
+    assert np.linalg.norm(between) == pytest.approx(0.3)
+    assert between @ (coordinates(mol)[move] - coordinates(mol)[stay]) == pytest.approx(0, abs=1e-9)
+    assert set(changed_bonds(mol, defect.mol)) == {frozenset(defect.atoms)}
 
 
 @pytest.mark.parametrize("by", [-20, 20])

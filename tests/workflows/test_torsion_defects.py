@@ -22,7 +22,9 @@ from torsion_defects import (
     cis_amide,
     close_contact,
     eclipsed_torsion,
+    twisted_amide,
     twisted_double_bond,
+    twisted_ester,
 )
 
 
@@ -93,3 +95,12 @@ def test_double_bond_is_twisted_by_its_degrees():
 @pytest.mark.parametrize("smiles", ["CC=O", "C1CCC=CC1", "CC=C=CC", "Cc1ccccc1"])
 def test_other_double_bonds_are_not_twisted(smiles):
     assert twisted_double_bond(embedded(smiles), 30, rng()) is None
+
+
+@pytest.mark.parametrize(("make", "smiles"), [(twisted_amide, "CC(=O)NC"), (twisted_ester, "CC(=O)OC")])
+def test_amide_or_ester_is_twisted_by_its_degrees(make, smiles):
+    mol = embedded(smiles)
+    defect = make(mol, 30, rng())
+    change = torsion_degrees(coordinates(defect.mol), *defect.atoms) - torsion_degrees(coordinates(mol), *defect.atoms)
+    assert (change + 180) % 360 - 180 == pytest.approx(30)
+    only_turned_about(mol, defect.mol, defect.atoms[1:3])

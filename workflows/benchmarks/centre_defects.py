@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 from rdkit import Chem
-from rigid_moves import Defect, any_one, beyond, is_heavy, plane, unit, with_positions
+from rigid_moves import Defect, any_one, beyond, is_heavy, plane, turned, unit, with_positions
 
 _SATURATED: Final = Chem.HybridizationType.SP3
+_CARBONYL: Final = Chem.MolFromSmarts("[CX3]=[OX1]")
 _AMIDE_NITROGEN: Final = Chem.MolFromSmarts("[NX3;+0;!a]-[CX3]=[OX1]")
 
 
@@ -42,13 +43,72 @@ def planar_centre(mol: Chem.Mol, fraction: float, generator: np.random.Generator
 def pyramidal_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
     """Move the nitrogen of an amide by so many Å out of the plane of its three neighbours, which stay."""
     found = {n for n, _, _ in mol.GetSubstructMatches(_AMIDE_NITROGEN) if mol.GetAtomWithIdx(n).GetDegree() == 3}
-    if (atom := any_one(sorted(found), generator)) is None:
+    return _out_of_plane(mol, any_one(sorted(found), generator), by)
+
+
+def pyramidal_carbonyl(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Move the carbon of a carbonyl by so many Å out of the plane of its three neighbours, which stay."""
+    found = {c for c, _ in mol.GetSubstructMatches(_CARBONYL)}
+    return _out_of_plane(mol, any_one(sorted(found), generator), by)
+
+
+def _out_of_plane(mol: Chem.Mol, atom: int | None, by: float) -> Defect | None:
+    if atom is None:
         return None
     moved = mol.GetConformer().GetPositions()
     middle, normal = plane(moved[[a.GetIdx() for a in mol.GetAtomWithIdx(atom).GetNeighbors()]])
     way = 1 if (moved[atom] - middle) @ normal >= 0 else -1  # further out, where it is not in the plane
     moved[atom] += way * by * normal
     return Defect(with_positions(mol, moved), (atom,))
+
+
+def closed_umbrella(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Bend three ends on one atom of four neighbours, as those of CF3 or SO3, by so many degrees to their axis.
+
+    They have no other neighbours than it and hydrogens, which move along.
+    """
+    places = []
+    for atom in mol.GetAtoms():
+        near = [a for a in atom.GetNeighbors() if a.GetAtomicNum() > 1]
+        ends = [a.GetIdx() for a in near if _heavy_degree(a) == 1]
+        if len(near) == 4 and len(ends) == 3:
+            (stem,) = (a.GetIdx() for a in near if a.GetIdx() not in ends)
+            places.append((stem, atom.GetIdx(), ends))
+    if (place := any_one(places, generator)) is None:
+        return None
+    stem, centre, ends = place
+    x = mol.GetConformer().GetPositions()
+    moved = x.copy()
+    for end in ends:
+        axis = np.cross(x[end] - x[centre], x[centre] - x[stem])
+        group = [end, *_hydrogens(mol, end)]
+        moved[group] = turned(x, group, x[centre], axis, by)[group]
+    return Defect(with_positions(mol, moved), (centre, *ends))
+
+
+def misplaced_nitrogen(mol: Chem.Mol, severity: float, generator: np.random.Generator) -> Defect | None:
+    """Exchange the places of a nitrogen of an aromatic ring and of a CH next to it in the ring; no severity."""
+    places = []
+    for bond in mol.GetBonds():
+        ends = sorted((bond.GetBeginAtom(), bond.GetEndAtom()), key=lambda a: a.GetAtomicNum())
+        carbon, nitrogen = ends
+        elements = (carbon.GetAtomicNum(), nitrogen.GetAtomicNum())
+        bare = _heavy_degree(carbon) == 2 and nitrogen.GetDegree() == 2
+        if bond.GetIsAromatic() and elements == (6, 7) and bare:
+            places.append((carbon.GetIdx(), nitrogen.GetIdx()))
+    if (pair := any_one(places, generator)) is None:
+        return None
+    carbon, nitrogen = pair
+    moved = mol.GetConformer().GetPositions()
+    step = moved[nitrogen] - moved[carbon]
+    around = [a.GetIdx() for a in mol.GetAtomWithIdx(nitrogen).GetNeighbors() if a.GetIdx() != carbon]
+    outwards = moved[nitrogen] - moved[[carbon, *around]].mean(axis=0)
+    hydrogens = _hydrogens(mol, carbon)
+    for h in hydrogens:
+        moved[h] = moved[nitrogen] + np.linalg.norm(moved[h] - moved[carbon]) * unit(outwards)
+    moved[carbon] += step
+    moved[nitrogen] -= step
+    return Defect(with_positions(mol, moved), pair)
 
 
 def swapped_elements(mol: Chem.Mol, severity: float, generator: np.random.Generator) -> Defect | None:

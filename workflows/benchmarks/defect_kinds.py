@@ -11,15 +11,49 @@ from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
-from centre_defects import planar_centre, pyramidal_amide, swapped_elements
+from centre_defects import (
+    closed_umbrella,
+    misplaced_nitrogen,
+    planar_centre,
+    pyramidal_amide,
+    pyramidal_carbonyl,
+    swapped_elements,
+)
 from graph_defects import extra_hydrogen, missing_hydrogen, wrong_bond_order
 from rdkit import Chem
 from relaxed_defects import boat_ring, epimer
 from rigid_moves import Defect
-from ring_defects import bumped_aromatic, flattened_ring, twisted_aromatic
+from ring_defects import (
+    alternating_aromatic,
+    boat_aromatic,
+    bumped_aromatic,
+    flattened_ring,
+    shifted_in_ring,
+    swollen_ring,
+    tilted_substituent,
+    twisted_aromatic,
+)
 from stereo_defects import inverted_centre, mirror_image, turned_double_bond
-from structure_defects import bent_angle, bent_triple_bond, noise, scaled, stretched_bond, stretched_hydrogen
-from torsion_defects import cis_amide, close_contact, eclipsed_torsion, twisted_double_bond
+from structure_defects import (
+    bent_angle,
+    bent_triple_bond,
+    displaced_side,
+    noise,
+    scaled,
+    sheared,
+    squashed,
+    stretched_bond,
+    stretched_hydrogen,
+    tilted_hydrogen,
+)
+from torsion_defects import (
+    cis_amide,
+    close_contact,
+    eclipsed_torsion,
+    twisted_amide,
+    twisted_double_bond,
+    twisted_ester,
+)
 
 
 class Kind(NamedTuple):
@@ -59,6 +93,29 @@ KINDS: Final = (
     Kind("swapped elements", swapped_elements, (1,)),
     Kind("boat ring", boat_ring, (1,)),
 )
+FURTHER: Final = (
+    Kind("squashed", squashed, (0.1, 0.3), "of the way", at_one_site=False),
+    Kind("swollen ring", swollen_ring, (0.03, 0.06), "of the size"),
+    Kind("alternating aromatic ring", alternating_aromatic, (0.05, 0.1), "Å"),
+    Kind("boat aromatic ring", boat_aromatic, (0.1, 0.2), "Å"),
+    Kind("substituent off ring", tilted_substituent, (10, 20), "°"),
+    Kind("pyramidal carbonyl", pyramidal_carbonyl, (0.15, 0.3), "Å"),
+    Kind("twisted amide", twisted_amide, (30, 60), "°"),
+    Kind("tilted hydrogen", tilted_hydrogen, (20, 40), "°"),
+)
+"""Kinds that nothing is trained on; the weights of the scores were chosen with these and those above in view."""
+
+LAST: Final = (
+    Kind("atom shifted in ring", shifted_in_ring, (0.15, 0.3), "Å"),
+    Kind("displaced side", displaced_side, (0.15, 0.3), "Å"),
+    Kind("closed umbrella", closed_umbrella, (8, 15), "°"),
+    Kind("twisted ester", twisted_ester, (45, 90), "°"),
+    Kind("misplaced nitrogen", misplaced_nitrogen, (1,)),
+    Kind("sheared", sheared, (0.03, 0.06), "of the size", at_one_site=False),
+)
+"""Kinds that were written down when all that molebm does was chosen."""
+
+ALL: Final = (*KINDS, *FURTHER, *LAST)
 
 
 def made(kind: Kind, severity: float, mol: Chem.Mol, seed: tuple[int, ...]) -> Defect | None:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from conformer_measures import table
-from defect_kinds import KINDS, Kind, level
+from defect_kinds import ALL, Kind, level
 from numpy.typing import ArrayLike, NDArray
 from plausibility_measures import Array, Interval, auroc, false_discovery, rank_correlation, share
 from structure_scores import StructureScore
@@ -18,7 +18,7 @@ ALPHA: Final = 0.05
 CONTAMINATIONS: Final = (0.01, 0.05, 0.2)
 RATES: Final = (0.05, 0.1, 0.2)  # nominal shares of false discoveries
 TOP: Final = 3  # atoms that should hold one of the defect's
-_KINDS: Final = {kind.name: kind for kind in KINDS}
+_BY_NAME: Final = {kind.name: kind for kind in ALL}
 
 
 class Case(NamedTuple):
@@ -75,12 +75,12 @@ def detail_table(clean: Sequence[StructureScore], defects: Sequence[StructureSco
         flagged = [defects[i].flagged or not defects[i].scored for i in np.flatnonzero(chosen)]
         rows.append([label, str(chosen.sum()), _percent(share(flagged)), _located(defects, cases, chosen)])
     head = ("defect", "n", "flagged, %", f"an atom of it among the {TOP} first, %")
-    levels = [[kind.name, _severity_cell(kind, clean, defects, cases)] for kind in KINDS if len(kind.severities) > 1]
+    levels = [[kind.name, _severity_cell(kind, clean, defects, cases)] for kind in ALL if len(kind.severities) > 1]
     return table(head, rows) + "\n\n" + table(("defect", "Spearman of severity and score"), levels)
 
 
 def alarm_table(clean: Sequence[StructureScore], sources: Sequence[str]) -> str:
-    """Good structures with a small p-value, of each file, calibrated on the other half of all."""
+    """Good structures with a small p-value, of each file, each half calibrated on the other."""
     rows = []
     for source in sorted(set(sources)):
         found = [each for each, where in zip(clean, sources, strict=True) if where == source]
@@ -141,7 +141,7 @@ def _has_peers(methods: Mapping[str, Scores]) -> bool:
 def _groups(cases: Sequence[Case]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     """Label and choice of the cases of each kind and size of severity, both signs of it together."""
     kinds, sizes = np.array([case.kind for case in cases]), np.abs([case.severity for case in cases])
-    for kind in KINDS:
+    for kind in ALL:
         for size in dict.fromkeys(abs(severity) for severity in kind.severities):
             chosen = (kinds == kind.name) & (sizes == size)
             both = "±" if {size, -size} <= set(kind.severities) else ""
@@ -152,7 +152,7 @@ def _groups(cases: Sequence[Case]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 def _located(defects: Sequence[StructureScore], cases: Sequence[Case], chosen: NDArray[np.bool_]) -> str:
     hits = []
     for i in np.flatnonzero(chosen):
-        if _KINDS[cases[i].kind].at_one_site and defects[i].scored:
+        if _BY_NAME[cases[i].kind].at_one_site and defects[i].scored:
             first = np.argsort(-defects[i].atoms, kind="stable")[:TOP]
             hits.append(bool(set(first.tolist()) & set(cases[i].atoms)))
     return _percent(share(hits)) if hits else "-"

@@ -12,7 +12,9 @@ from rigid_moves import (
     directed_bonds,
     is_heavy,
     opened,
+    plane,
     shifted,
+    turned,
     unit,
     with_positions,
 )
@@ -31,6 +33,42 @@ def scaled(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect |
     x = mol.GetConformer().GetPositions()
     centre = x.mean(axis=0)
     return Defect(with_positions(mol, centre + (1 + by) * (x - centre)), tuple(range(len(x))))
+
+
+def squashed(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Make the molecule flatter by this fraction, along its shortest axis."""
+    x = mol.GetConformer().GetPositions()
+    centre, normal = plane(x)
+    return Defect(with_positions(mol, x - by * np.outer((x - centre) @ normal, normal)), tuple(range(len(x))))
+
+
+def sheared(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Move every atom along one axis by this fraction of how far it is along another, both at random."""
+    x = mol.GetConformer().GetPositions()
+    along = unit(generator.normal(size=3))
+    across = unit(np.cross(along, generator.normal(size=3)))
+    return Defect(with_positions(mol, x + by * np.outer((x - x.mean(axis=0)) @ across, along)), tuple(range(len(x))))
+
+
+def displaced_side(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Move one side of a bond outside rings, between atoms other than hydrogen, by so many Å at right angles to it."""
+    if (pair := any_one([p for p in directed_bonds(mol) if is_heavy(mol, *p)], generator)) is None:
+        return None
+    x = mol.GetConformer().GetPositions()
+    stay, move = pair
+    way = unit(np.cross(x[move] - x[stay], generator.normal(size=3)))
+    return Defect(with_positions(mol, shifted(x, beyond(mol, [stay], move), by * way)), pair)
+
+
+def tilted_hydrogen(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Turn a hydrogen by so many degrees about the atom that bears it, in any direction."""
+    found = [(i, h) for i, h in directed_bonds(mol) if is_heavy(mol, i) and not is_heavy(mol, h)]
+    if (pair := any_one(found, generator)) is None:
+        return None
+    x = mol.GetConformer().GetPositions()
+    bearer, hydrogen = pair
+    axis = np.cross(x[hydrogen] - x[bearer], generator.normal(size=3))
+    return Defect(with_positions(mol, turned(x, [hydrogen], x[bearer], axis, by)), pair)
 
 
 def stretched_bond(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:

@@ -4,24 +4,26 @@
     python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --methods z --methods mmff
     python workflows/benchmarks/structure_plausibility.py FOLDER/*.sdf --kind "boat ring" --posebusters 400
 
-The files hold good structures, as ligands in crystals. A random half of them calibrates, and gives the statistics of
-the z-score; of the other half all kinds of `defect_kinds` are made. All are scored in one run, as they are in memory:
-with the stereo that their coordinates had before. What PoseBusters and MMFF94 say is kept with --cache.
+The files hold good structures, as ligands in crystals, and all kinds of `defect_kinds` are made of each. They are
+divided at random: each half calibrates, and gives the statistics of the z-score, for the other and what is made of it.
+All are scored in one run, as they are in memory: with the stereo that their coordinates had before. What PoseBusters
+and MMFF94 say is kept with --cache.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import click
 import numpy as np
 import torch
-from defect_kinds import KINDS, made
+from defect_kinds import ALL, made
 from environment_statistics import statistics_of
 from plausibility_peers import (
+    AGGREGATIONS,
     ALL_STEPS,
     LARGEST,
     cached_scores,
@@ -67,22 +69,30 @@ class Parent(NamedTuple):
 class Structures(NamedTuple):
     """All that is scored."""
 
-    calibration: list[Parent]
     clean: list[Parent]
     cases: list[Case]
     defects: list[Chem.Mol]
+    halves: tuple[range, range]  # of the parents, each of which calibrates for the other
+
+
+class Half(NamedTuple):
+    """The places of some parents, of what is made of them, and of the parents that they are judged by."""
+
+    clean: Sequence[int]
+    defects: Sequence[int]
+    calibration: Sequence[int]
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Of the halves, and of the places of the defects.")
-@click.option("--parents", type=int, help="At most so many structures to make defects of; default: the half of all.")
+@click.option("--parents", type=int, help="At most so many structures to make defects of; default: all.")
 @click.option(
-    "--kind", "kinds", multiple=True, type=click.Choice([k.name for k in KINDS]), help="Of defect; default: all."
+    "--kind", "kinds", multiple=True, type=click.Choice([k.name for k in ALL]), help="Of defect; default: all."
 )
 @click.option("--methods", multiple=True, default=METHODS, show_default=True, type=click.Choice(METHODS))
-@click.option("--posebusters", "n_busted", default=60, show_default=True, help="Parents that PoseBusters scores.")
-@click.option("--processes", default=2, show_default=True, help="That PoseBusters runs in.")
+@click.option("--posebusters", "n_busted", default=40, show_default=True, help="Parents that PoseBusters scores.")
+@click.option("--processes", default=2, show_default=True, help="That PoseBusters and MMFF94 run in.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Folder for the scores of peers.")
 def main(
     files: Sequence[Path],
@@ -108,8 +118,8 @@ def main(
     if "mmff" in methods:
         name = f"mmff94-rdkit-{rdkit_version}-{ALL_STEPS}"
         scores[MMFF] = scores_of(
-            list(cached_scores(name, mmff_strain, [parent.mol for parent in structures.clean], cache)),
-            list(cached_scores(name, mmff_strain, structures.defects, cache)),
+            list(cached_scores(name, mmff_strain, [one.mol for one in structures.clean], cache, processes=processes)),
+            list(cached_scores(name, mmff_strain, structures.defects, cache, processes=processes)),
         )
     if "z" in methods:
         variants = _z_scores(structures)
@@ -135,12 +145,11 @@ def _structures(files: Sequence[Path], seed: int, at_most: int | None, kinds: Se
             n_repeated += smiles in found
             found.setdefault(smiles, Parent(record.mol, path.name))
     generator = np.random.default_rng(seed)
-    order = [list(found.values())[i] for i in generator.permutation(len(found))]
-    half = len(order) // 2
-    clean = order[half:][:at_most]
+    clean = [list(found.values())[i] for i in generator.permutation(len(found))]
+    middle = len(clean) - len(clean) // 2
     cases, defects = [], []
-    for place, parent in enumerate(clean):
-        for kind in KINDS:
+    for place, parent in enumerate(clean[:at_most]):
+        for kind in ALL:
             for severity in kind.severities if not kinds or kind.name in kinds else ():
                 with rdBase.BlockLogs():
                     defect = made(kind, severity, parent.mol, (seed, place))
@@ -148,21 +157,32 @@ def _structures(files: Sequence[Path], seed: int, at_most: int | None, kinds: Se
                     cases.append(Case(place, kind.name, severity, defect.atoms))
                     defects.append(defect.mol)
     click.echo(
-        f"{len(found)} structures ({n_unread} more not read, {n_repeated} repeated): {half} calibrate, and of "
-        f"{len(clean)} others {len(defects)} defects are made"
+        f"{len(found)} structures ({n_unread} more not read, {n_repeated} repeated), of which {len(defects)} defects "
+        "are made"
     )
-    return Structures(order[:half], clean, cases, defects)
+    return Structures(clean, cases, defects, (range(middle), range(middle, len(clean))))
+
+
+def _halves(structures: Structures) -> Iterator[Half]:
+    """Judge each half by the other."""
+    for one, other in (structures.halves, structures.halves[::-1]):
+        yield Half(one, [i for i, case in enumerate(structures.cases) if case.parent in one], other)
 
 
 def _molebm(structures: Structures, seed: int) -> tuple[list[StructureScore], list[StructureScore]]:
-    """Learn and calibrate on one half, and score the others and what is made of them in one go."""
-    trusted = [parent.mol for parent in structures.calibration]
+    """Learn and calibrate on each half, and score the other and what is made of it in one go."""
     energy = named_energy(LEARNED)
-    learned = learn_calibration(trusted, energy, source=SOURCE, provenance="one half", seed=seed)
-    clean = [parent.mol for parent in structures.clean]
     settings = ScoringSettings(source=SOURCE, threads=THREADS)
-    found = score_structures([*clean, *structures.defects], learned, energy=energy, settings=settings)
-    return found[: len(clean)], found[len(clean) :]
+    clean: dict[int, StructureScore] = {}
+    defects: dict[int, StructureScore] = {}
+    for half in _halves(structures):
+        trusted = [structures.clean[i].mol for i in half.calibration]
+        learned = learn_calibration(trusted, energy, source=SOURCE, provenance="one half", seed=seed)
+        mols = [*(structures.clean[i].mol for i in half.clean), *(structures.defects[i] for i in half.defects)]
+        found = score_structures(mols, learned, energy=energy, settings=settings)
+        clean |= zip(half.clean, found[: len(half.clean)], strict=True)
+        defects |= zip(half.defects, found[len(half.clean) :], strict=True)
+    return [clean[i] for i in range(len(clean))], [defects[i] for i in range(len(defects))]
 
 
 def _tables_of_molebm(
@@ -199,11 +219,16 @@ def _posebusters(structures: Structures, n_parents: int, processes: int, cache: 
 
 
 def _z_scores(structures: Structures) -> dict[str, Scores]:
-    """Learn from the calibration half, and give one number in several ways."""
-    statistics = statistics_of(parent.mol for parent in structures.calibration)
-    clean = environment_z_scores([parent.mol for parent in structures.clean], statistics)
-    defects = environment_z_scores(structures.defects, statistics)
-    return {name: scores_of(clean[name], defects[name]) for name in clean}
+    """Learn from each half, and give the other one number in several ways."""
+    clean = {name: np.full(len(structures.clean), np.nan) for name in AGGREGATIONS}
+    defects = {name: np.full(len(structures.defects), np.nan) for name in AGGREGATIONS}
+    for half in _halves(structures):
+        statistics = statistics_of(structures.clean[i].mol for i in half.calibration)
+        of_clean = environment_z_scores([structures.clean[i].mol for i in half.clean], statistics)
+        of_defects = environment_z_scores([structures.defects[i] for i in half.defects], statistics)
+        for name in AGGREGATIONS:
+            clean[name][list(half.clean)], defects[name][list(half.defects)] = of_clean[name], of_defects[name]
+    return {name: scores_of(clean[name], defects[name]) for name in AGGREGATIONS}
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ CONTACT_BONDS: Final = 4  # atoms at least so many bonds apart can be in contact
 CONTACT_LIMITS: Final = (1.5, 2.2, 2.6)  # Å, between which contacts are
 
 _SECONDARY_AMIDE: Final = Chem.MolFromSmarts("[#6]-[CX3](=[OX1])-!@[NX3;H1;+0]-[#6]")
+_AMIDE: Final = Chem.MolFromSmarts("[OX1]=[CX3]-!@[NX3;+0]-[#6]")
+_ESTER: Final = Chem.MolFromSmarts("[OX1]=[CX3]-!@[OX2]-[#6]")
 _SATURATED: Final = Chem.HybridizationType.SP3
 _POLAR: Final = {7, 8, 9, 16}  # elements between which a hydrogen may form a hydrogen bond
 
@@ -25,6 +27,18 @@ def cis_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defec
     x = mol.GetConformer().GetPositions()
     found = [(a, c, n, b) for a, c, _, n, b in mol.GetSubstructMatches(_SECONDARY_AMIDE)]
     torsion = any_one([t for t in found if abs(torsion_degrees(x, *t)) > TRANS], generator)
+    return None if torsion is None else _twisted(mol, torsion, by)
+
+
+def twisted_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Turn an amide outside rings by so many degrees about its C-N bond."""
+    torsion = any_one(mol.GetSubstructMatches(_AMIDE), generator)
+    return None if torsion is None else _twisted(mol, torsion, by)
+
+
+def twisted_ester(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Turn an ester outside rings by so many degrees about its C-O bond."""
+    torsion = any_one(mol.GetSubstructMatches(_ESTER), generator)
     return None if torsion is None else _twisted(mol, torsion, by)
 
 
