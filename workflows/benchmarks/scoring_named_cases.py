@@ -2,57 +2,59 @@
 
     python workflows/benchmarks/scoring_named_cases.py FOLDER/*.sdf
 
-'crystal' in a name is scored beside crystals, 'ideal' beside minimised structures, and all others beside docked ones.
-The calibration is the one that ships.
+The calibration is the one that ships, beside crystals, as `molebm score` has it unless told otherwise.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
+import numpy as np
 from conformer_measures import table
 from plausibility_peers import posebusters_failures
 from rdkit import rdBase
 
 from molebm.chem.reading import read_molecules
 from molebm.parametrise import LEARNED, NamedEnergy, named_energy
+from molebm.plausibility.scores import Score
 from molebm.plausibility.scoring import ScoringSettings, score_records
 
-SOURCES: Final = {"crystal": "crystal", "ideal": "minimised"}
-OTHERS: Final = "docked"
 LONGEST: Final = 110  # characters of what is said
-HEADERS: Final = ("file", "beside", "PoseBusters: tests failed", "score", "p", "flagged", "said first")
+HEADERS: Final = ("file", "records", "PoseBusters: fail", "molebm: flagged", "median score", "said first of the worst")
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 def main(files: Sequence[Path]) -> None:
-    """Print a table in Markdown with one row for each record of FILES."""
+    """Print a table in Markdown with one row for each of FILES."""
     energy = named_energy(LEARNED)
-    click.echo(table(HEADERS, [row for path in files for row in _rows(path, energy)]))
+    click.echo(table(HEADERS, [_row(path, energy) for path in files]))
 
 
-def _rows(path: Path, energy: NamedEnergy) -> Iterator[list[str]]:
-    source = next((source for word, source in SOURCES.items() if word in path.stem), OTHERS)
+def _row(path: Path, energy: NamedEnergy) -> list[str]:
     records = list(read_molecules(path))
-    for record, found in zip(records, score_records(records, energy, ScoringSettings(source=source)), strict=True):
-        failed = "unreadable"
-        if record.mol is not None:
-            with rdBase.BlockLogs():
-                failures = posebusters_failures(record.mol)
-            failed = "unreadable" if math.isinf(failures) else f"{failures:.0f}"
-        said = found.reasons[0] if found.reasons else "" if found.score is not None else found.status
-        said = said if len(said) <= LONGEST else f"{said[:LONGEST]}…"
-        numbers = [
-            "-" if found.score is None else f"{found.score:.2f}",
-            "-" if found.p_value is None else f"{found.p_value:.3f}",
-        ]
-        flagged = {True: "yes", False: "no", None: "-"}[found.flagged]
-        yield [path.stem, source, failed, *numbers, flagged, said.replace("|", "¦")]
+    found = list(score_records(records, energy, ScoringSettings()))
+    with rdBase.BlockLogs():
+        failures = [np.inf if record.mol is None else posebusters_failures(record.mol) for record in records]
+    scores = [one.score for one in found if one.score is not None]
+    worst = max(found, key=lambda one: -np.inf if one.score is None else one.score)
+    return [
+        path.stem,
+        str(len(records)),
+        str(sum(failed > 0 for failed in failures)),
+        str(sum(bool(one.flagged) for one in found)) if scores else "not scored",
+        f"{np.median(scores):.2f}" if scores else "-",
+        _said(worst),
+    ]
+
+
+def _said(found: Score) -> str:
+    """Give the first reason, or why there is no score, cut and fit for a table."""
+    said = found.status if found.score is None else found.reasons[0] if found.reasons else ""
+    return (said if len(said) <= LONGEST else f"{said[:LONGEST]}…").replace("|", "/")
 
 
 if __name__ == "__main__":
