@@ -16,7 +16,9 @@ class Parts(NamedTuple):
     bonded: list[tuple[int, int]]  # hydrogen, and the atom that bears it
     sides: list[tuple[int, int, NDArray[np.int64]]]  # of bonds outside rings: who stays, who moves, and all beyond
     centres: list[tuple[int, list[int], list[int]]]  # atoms, three heavier neighbours of each, and its others
+    hanging: list[tuple[int, list[NDArray[np.int64]]]]  # atoms, and two sides or more that hang from each
     rings: list[list[NDArray[np.int64]]]  # the atoms of each, first in its row, each with what it bears
+    corners: list[NDArray[np.int64]]  # atoms of one ring alone, each with what it bears
 
 
 def parts_of(mol: Chem.Mol) -> Parts:
@@ -36,12 +38,39 @@ def parts_of(mol: Chem.Mol) -> Parts:
         for i, near in enumerate(neighbours)
         if sum(heavy[j] for j in near) >= 3
     ]
-    rings = [
-        [_beyond(neighbours, set(ring) - {i}, i) for i in ring]
-        for ring in map(list, mol.GetRingInfo().AtomRings())
-        if all(mol.GetRingInfo().NumAtomRings(i) == 1 for i in ring)
+    corners = [
+        {i: _beyond(neighbours, set(ring) - {i}, i) for i in ring if mol.GetRingInfo().NumAtomRings(i) == 1}
+        for ring in mol.GetRingInfo().AtomRings()
     ]
-    return Parts(groups, bonded, sides, centres, rings)
+    rings = [
+        list(own.values())
+        for own, ring in zip(corners, mol.GetRingInfo().AtomRings(), strict=True)
+        if set(own) == set(ring)
+    ]
+    return Parts(
+        groups,
+        bonded,
+        sides,
+        centres,
+        _hanging(mol, neighbours),
+        rings,
+        [corner for own in corners for corner in own.values()],
+    )
+
+
+def _hanging(mol: Chem.Mol, neighbours: list[list[int]]) -> list[tuple[int, list[NDArray[np.int64]]]]:
+    """Find atoms that two sides or more of heavier atoms hang from; the largest stays where none is in a ring."""
+    found = []
+    for atom in mol.GetAtoms():
+        centre = atom.GetIdx()
+        ends = [bond.GetOtherAtomIdx(centre) for bond in atom.GetBonds() if not bond.IsInRing()]
+        heavier = [j for j in ends if mol.GetAtomWithIdx(j).GetAtomicNum() > 1]
+        sides = sorted((_beyond(neighbours, {centre}, j) for j in heavier), key=len)
+        if sides and not atom.IsInRing():
+            sides = sides[:-1]
+        if len(sides) > 1:
+            found.append((centre, sides))
+    return found
 
 
 def _beyond(neighbours: list[list[int]], fixed: set[int], start: int) -> NDArray[np.int64]:

@@ -108,6 +108,17 @@ def _centre_pressed(x: Positions, parts: Parts, generator: np.random.Generator) 
     return moved
 
 
+def _sides_tilted(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Turn all sides that hang from one atom about it, each about an axis of its own."""
+    if not parts.hanging:
+        return None
+    centre, sides = _any(parts.hanging, generator)
+    size, moved = _between(5, 25, generator), x
+    for atoms in sides:
+        moved = _turned(moved, atoms, x[centre], _direction(generator), size)
+    return moved
+
+
 def _swollen(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
     """Swell or shrink the surroundings of an atom."""
     arms = x - x[int(generator.integers(len(x)))]
@@ -151,6 +162,13 @@ def _ring_strained(x: Positions, parts: Parts, generator: np.random.Generator) -
     return moved
 
 
+def _corner_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
+    """Move one atom of a ring with what it bears."""
+    if not parts.corners:
+        return None
+    return _shifted(x, _any(parts.corners, generator), _between(0.06, 0.5, generator), generator)
+
+
 def _ring_flapped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Fold an atom of a ring, with what it bears, about the line between its neighbours in it."""
     if not parts.rings:
@@ -189,6 +207,7 @@ MOVES: Final[tuple[Move, ...]] = (
     _side_moved,
     _side_drawn,
     _side_tilted,
+    _sides_tilted,
     _bond_tilted,
     _side_turned,
     _centre_pressed,
@@ -196,6 +215,7 @@ MOVES: Final[tuple[Move, ...]] = (
     _ring_pressed,
     _ring_bent,
     _ring_strained,
+    _corner_moved,
     _ring_flapped,
     _warped,
     _hydrogen_moved,

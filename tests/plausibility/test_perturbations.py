@@ -76,3 +76,19 @@ def test_parts_are_sides_that_hang_together_and_rings_with_what_they_bear(drug):
         assert len(atoms) <= drug.GetNumAtoms() // 2 + 1
     assert sorted(len(ring) for ring in parts.rings) == [6, 6]
     assert sum(map(len, parts.groups)) == drug.GetNumAtoms()
+
+
+def test_corners_are_the_atoms_of_one_ring_alone_with_what_they_bear():
+    parts = parts_of(embedded("Cc1cccc2ccccc12", relaxed=False))
+    assert len(parts.corners) == 8
+    assert not parts.rings
+    assert sorted(map(len, parts.corners)) == [2] * 7 + [5]
+
+
+def test_what_hangs_from_an_atom_is_all_but_the_largest_side_unless_it_is_in_a_ring():
+    ((centre, sides),) = parts_of(embedded("CCC(F)(F)F", relaxed=False)).hanging
+    assert centre == 2
+    assert sorted(atoms[0] for atoms in sides) == [3, 4, 5]
+    ((centre, sides),) = parts_of(embedded("CC1(C)CC1", relaxed=False)).hanging
+    assert centre == 1
+    assert sorted(atoms[0] for atoms in sides) == [0, 2]
