@@ -22,17 +22,22 @@ class Kind(NamedTuple):
 BOND: Final = Kind("bond", "geometry", "Å", 0.01, True, "{a}–{b} {given:.2f} Å, expected {expected:.2f} ± {scale:.2f}")
 RING_BOND: Final = BOND._replace(name="ring bond")
 ANGLE: Final = Kind(
-    "angle", "geometry", "°", 1.0, True, "angle {a}–{b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+    "angle", "geometry", "°", 1.0, True, "angle {a}–{b}–{c} {given:z.0f}°, expected {expected:z.0f} ± {scale:.0f}"
 )
 RING_ANGLE: Final = ANGLE._replace(name="ring angle")
 PLANE: Final = Kind(
-    "plane", "geometry", "°", 1.0, True, "{b} {given:.0f}° out of plane, expected {expected:.0f} ± {scale:.0f}"
+    "plane", "geometry", "°", 1.0, True, "{b} {given:z.0f}° out of plane, expected {expected:z.0f} ± {scale:.0f}"
 )
 STIFF: Final = Kind(
-    "double bond", "geometry", "°", 1.0, True, "{b}={c} twisted to {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+    "double bond",
+    "geometry",
+    "°",
+    1.0,
+    True,
+    "{b}={c} twisted to {given:z.0f}°, expected {expected:z.0f} ± {scale:.0f}",
 )
 FLAT: Final = STIFF._replace(
-    name="flat ring", words="ring twisted to {given:.0f}° at {b}–{c}, expected {expected:.0f} ± {scale:.0f}"
+    name="flat ring", words="ring twisted to {given:z.0f}° at {b}–{c}, expected {expected:z.0f} ± {scale:.0f}"
 )
 CONJUGATED: Final = Kind(
     "conjugated bond",
@@ -40,10 +45,10 @@ CONJUGATED: Final = Kind(
     "°",
     2.0,
     True,
-    "{b}–{c} twisted to {given:.0f}°, expected {expected:.0f} ± {scale:.0f}",
+    "{b}–{c} twisted to {given:z.0f}°, expected {expected:z.0f} ± {scale:.0f}",
 )
 RING: Final = Kind(
-    "ring torsion", "torsions", "°", 2.0, True, "ring at {b}–{c} {given:.0f}°, expected {expected:.0f} ± {scale:.0f}"
+    "ring torsion", "torsions", "°", 2.0, True, "ring at {b}–{c} {given:z.0f}°, expected {expected:z.0f} ± {scale:.0f}"
 )
 ROTOR: Final = Kind(
     "rotor",
@@ -51,13 +56,13 @@ ROTOR: Final = Kind(
     "kcal/mol",
     0.2,
     False,
-    "torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol high",
+    "torsion {a}–{b}–{c}–{d} {given:z.0f}°, {deviation:.1f} kcal/mol high",
 )
 ROTAMER: Final = ROTOR._replace(
-    name="rotamer", words="torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol above another rotamer"
+    name="rotamer", words="torsion {a}–{b}–{c}–{d} {given:z.0f}°, {deviation:.1f} kcal/mol above another rotamer"
 )
 TWIST: Final = ROTOR._replace(
-    name="twist", words="torsion {a}–{b}–{c}–{d} {given:.0f}°, {deviation:.1f} kcal/mol of twist about its bond"
+    name="twist", words="torsion {a}–{b}–{c}–{d} {given:z.0f}°, {deviation:.1f} kcal/mol of twist about its bond"
 )
 CONTACT: Final = Kind(
     "contact", "contacts", "kcal/mol", 0.1, False, "{a}···{b} {given:.2f} Å, expected at least {expected:.2f}"
