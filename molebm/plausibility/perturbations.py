@@ -6,20 +6,27 @@ random, by little and by much.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from molebm.plausibility.displacements import (
+    Positions,
+    any_of,
+    between,
+    direction,
+    heights,
+    length,
+    lifted,
+    shifted,
+    sign,
+    turned,
+)
 from molebm.plausibility.parts import Parts
-
-Positions = NDArray[np.float64]  # (N, 3) Å
-Place = TypeVar("Place")
 
 REACH: Final = 1.5  # Å, over which a push fades
 FLAT: Final = 0.1  # Å, that atoms of a ring are off its plane at least, for it to be pressed
-LEAST_LENGTH: Final = 1e-3  # Å, of what gives a direction
 
 
 def perturbations(
@@ -35,20 +42,20 @@ def perturbations(
 
 def _shaken(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
     """Add noise to all coordinates."""
-    return x + _between(0.015, 0.15, generator) * generator.normal(size=x.shape)
+    return x + between(0.015, 0.15, generator) * generator.normal(size=x.shape)
 
 
 def _group_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Move one heavier atom with its hydrogens."""
     if not parts.groups:
         return None
-    return _shifted(x, _any(parts.groups, generator), _between(0.06, 0.6, generator), generator)
+    return shifted(x, any_of(parts.groups, generator), between(0.06, 0.6, generator), generator)
 
 
 def _pushed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
     """Push a place, and less what is further away."""
     distance = np.linalg.norm(x - x[int(generator.integers(len(x)))], axis=1)
-    push = _between(0.1, 0.8, generator) * _direction(generator)
+    push = between(0.1, 0.8, generator) * direction(generator)
     return x + np.exp(-((distance / REACH) ** 2))[:, None] * push
 
 
@@ -56,17 +63,17 @@ def _side_moved(x: Positions, parts: Parts, generator: np.random.Generator) -> P
     """Move one side of a bond."""
     if not parts.sides:
         return None
-    return _shifted(x, _any(parts.sides, generator)[2], _between(0.06, 0.5, generator), generator)
+    return shifted(x, any_of(parts.sides, generator)[2], between(0.06, 0.5, generator), generator)
 
 
 def _side_drawn(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Move one side along its bond."""
     if not parts.sides:
         return None
-    stays, moves, atoms = _any(parts.sides, generator)
-    along = (x[moves] - x[stays]) / _length(x[moves] - x[stays])
+    stays, moves, atoms = any_of(parts.sides, generator)
+    along = (x[moves] - x[stays]) / length(x[moves] - x[stays])
     moved = x.copy()
-    moved[atoms] += _sign(generator) * _between(0.06, 0.5, generator) * along
+    moved[atoms] += sign(generator) * between(0.06, 0.5, generator) * along
     return moved
 
 
@@ -74,37 +81,37 @@ def _side_tilted(x: Positions, parts: Parts, generator: np.random.Generator) -> 
     """Turn one side of a bond about any axis through the atom that stays."""
     if not parts.sides:
         return None
-    stays, _, atoms = _any(parts.sides, generator)
-    return _turned(x, atoms, x[stays], _direction(generator), _between(8, 40, generator))
+    stays, _, atoms = any_of(parts.sides, generator)
+    return turned(x, atoms, x[stays], direction(generator), between(8, 40, generator))
 
 
 def _side_turned(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Turn one side of a bond about the bond."""
     if not parts.sides:
         return None
-    stays, moves, atoms = _any(parts.sides, generator)
-    return _turned(x, atoms, x[stays], x[moves] - x[stays], generator.uniform(20, 180) * _sign(generator))
+    stays, moves, atoms = any_of(parts.sides, generator)
+    return turned(x, atoms, x[stays], x[moves] - x[stays], generator.uniform(20, 180) * sign(generator))
 
 
 def _bond_tilted(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Turn what is beyond a bond about any axis through the atom that moves, which stays where it is."""
     if not parts.sides:
         return None
-    _, moves, atoms = _any(parts.sides, generator)
+    _, moves, atoms = any_of(parts.sides, generator)
     if len(atoms) < 2:
         return None
-    return _turned(x, atoms, x[moves], _direction(generator), _between(8, 40, generator))
+    return turned(x, atoms, x[moves], direction(generator), between(8, 40, generator))
 
 
 def _centre_pressed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Move an atom of three neighbours or more across the plane of three of them, and its other neighbours with it."""
     if not parts.centres:
         return None
-    centre, corners, others = _any(parts.centres, generator)
+    centre, corners, others = any_of(parts.centres, generator)
     normal = np.cross(x[corners[1]] - x[corners[0]], x[corners[2]] - x[corners[0]])
     moved = x.copy()
-    step = _sign(generator) * _between(0.08, 0.5, generator)
-    moved[[centre, *others]] += step * normal / _length(normal)
+    step = sign(generator) * between(0.08, 0.5, generator)
+    moved[[centre, *others]] += step * normal / length(normal)
     return moved
 
 
@@ -112,10 +119,10 @@ def _sides_tilted(x: Positions, parts: Parts, generator: np.random.Generator) ->
     """Turn all sides that hang from one atom about it, each about an axis of its own."""
     if not parts.hanging:
         return None
-    centre, sides = _any(parts.hanging, generator)
-    size, moved = _between(5, 25, generator), x
+    centre, sides = any_of(parts.hanging, generator)
+    size, moved = between(5, 25, generator), x
     for atoms in sides:
-        moved = _turned(moved, atoms, x[centre], _direction(generator), size)
+        moved = turned(moved, atoms, x[centre], direction(generator), size)
     return moved
 
 
@@ -123,39 +130,39 @@ def _swollen(x: Positions, parts: Parts, generator: np.random.Generator) -> Posi
     """Swell or shrink the surroundings of an atom."""
     arms = x - x[int(generator.integers(len(x)))]
     fades = np.exp(-((np.linalg.norm(arms, axis=1) / REACH) ** 2))
-    return x + _sign(generator) * _between(0.04, 0.4, generator) * fades[:, None] * arms
+    return x + sign(generator) * between(0.04, 0.4, generator) * fades[:, None] * arms
 
 
 def _ring_pressed(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Press a ring that is not flat flatter, or draw it apart, across its plane."""
-    puckered = [ring for ring in parts.rings if np.abs(_heights(x, ring)[0]).max() > FLAT]
+    puckered = [ring for ring in parts.rings if np.abs(heights(x, ring)[0]).max() > FLAT]
     if not puckered:
         return None
-    ring = _any(puckered, generator)
-    height, normal = _heights(x, ring)
+    ring = any_of(puckered, generator)
+    height, normal = heights(x, ring)
     factor = generator.choice([generator.uniform(-1, -0.3), generator.uniform(0.3, 1)])
-    return _lifted(x, ring, factor * height, normal)
+    return lifted(x, ring, factor * height, normal)
 
 
 def _ring_bent(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Move the atoms of a ring up and down."""
     if not parts.rings:
         return None
-    ring = _any(parts.rings, generator)
-    _, normal = _heights(x, ring)
-    return _lifted(x, ring, _between(0.06, 0.4, generator) * generator.normal(size=len(ring)), normal)
+    ring = any_of(parts.rings, generator)
+    _, normal = heights(x, ring)
+    return lifted(x, ring, between(0.06, 0.4, generator) * generator.normal(size=len(ring)), normal)
 
 
 def _ring_strained(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Move the atoms of a ring within its plane, from its middle or each its own way."""
     if not parts.rings:
         return None
-    ring = _any(parts.rings, generator)
+    ring = any_of(parts.rings, generator)
     arms = x[[group[0] for group in ring]]
     arms = arms - arms.mean(axis=0)
-    _, normal = _heights(x, ring)
+    _, normal = heights(x, ring)
     ways = arms if generator.random() < 0.5 else generator.normal(size=arms.shape)
-    steps = _sign(generator) * _between(0.02, 0.2, generator) * (ways - np.outer(ways @ normal, normal))
+    steps = sign(generator) * between(0.02, 0.2, generator) * (ways - np.outer(ways @ normal, normal))
     moved = x.copy()
     for group, step in zip(ring, steps, strict=True):
         moved[group] += step
@@ -166,22 +173,22 @@ def _corner_moved(x: Positions, parts: Parts, generator: np.random.Generator) ->
     """Move one atom of a ring with what it bears."""
     if not parts.corners:
         return None
-    return _shifted(x, _any(parts.corners, generator), _between(0.06, 0.5, generator), generator)
+    return shifted(x, any_of(parts.corners, generator), between(0.06, 0.5, generator), generator)
 
 
 def _ring_flapped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions | None:
     """Fold an atom of a ring, with what it bears, about the line between its neighbours in it."""
     if not parts.rings:
         return None
-    ring = _any(parts.rings, generator)
+    ring = any_of(parts.rings, generator)
     place = int(generator.integers(len(ring)))
     before, after = x[ring[place - 1][0]], x[ring[(place + 1) % len(ring)][0]]
-    return _turned(x, ring[place], before, after - before, _sign(generator) * _between(15, 120, generator))
+    return turned(x, ring[place], before, after - before, sign(generator) * between(15, 120, generator))
 
 
 def _warped(x: Positions, parts: Parts, generator: np.random.Generator) -> Positions:
     """Stretch and shear space, or only stretch it."""
-    strain = _between(0.01, 0.08, generator) * generator.normal(size=(3, 3))
+    strain = between(0.01, 0.08, generator) * generator.normal(size=(3, 3))
     if generator.random() < 0.5:
         strain = np.eye(3) * strain[0, 0]
     return x + x @ (strain + strain.T) / 2
@@ -191,11 +198,11 @@ def _hydrogen_moved(x: Positions, parts: Parts, generator: np.random.Generator) 
     """Move one hydrogen along its bond or anywhere."""
     if not parts.bonded:
         return None
-    hydrogen, bearer = _any(parts.bonded, generator)
+    hydrogen, bearer = any_of(parts.bonded, generator)
     moved = x.copy()
     along = x[hydrogen] - x[bearer]
-    away = along / _length(along) if generator.random() < 0.5 else _direction(generator)
-    moved[hydrogen] += _sign(generator) * _between(0.08, 0.6, generator) * away
+    away = along / length(along) if generator.random() < 0.5 else direction(generator)
+    moved[hydrogen] += sign(generator) * between(0.08, 0.6, generator) * away
     return moved
 
 
@@ -220,60 +227,3 @@ MOVES: Final[tuple[Move, ...]] = (
     _warped,
     _hydrogen_moved,
 )
-
-
-def _heights(x: Positions, ring: list[NDArray[np.int64]]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Heights of the atoms of a ring over its mean plane in Å, and the normal of the plane."""
-    arms = x[[group[0] for group in ring]]
-    arms = arms - arms.mean(axis=0)
-    normal = np.linalg.svd(arms)[2][2]
-    return arms @ normal, normal
-
-
-def _lifted(
-    x: Positions, ring: list[NDArray[np.int64]], by: NDArray[np.float64], normal: NDArray[np.float64]
-) -> Positions:
-    moved = x.copy()
-    for group, height in zip(ring, by, strict=True):
-        moved[group] += height * normal
-    return moved
-
-
-def _shifted(x: Positions, atoms: NDArray[np.int64], by: float, generator: np.random.Generator) -> Positions:
-    moved = x.copy()
-    moved[atoms] += by * _direction(generator)
-    return moved
-
-
-def _turned(
-    x: Positions, atoms: NDArray[np.int64], origin: NDArray[np.float64], axis: NDArray[np.float64], degrees: float
-) -> Positions:
-    """Turn atoms about an axis, by the formula of Rodrigues."""
-    u = axis / _length(axis)
-    arms, angle = x[atoms] - origin, np.radians(degrees)
-    along = np.outer(arms @ u, u)
-    moved = x.copy()
-    moved[atoms] = origin + along + np.cos(angle) * (arms - along) + np.sin(angle) * np.cross(u, arms)
-    return moved
-
-
-def _length(vector: NDArray[np.float64]) -> float:
-    return max(float(np.linalg.norm(vector)), LEAST_LENGTH)
-
-
-def _between(low: float, high: float, generator: np.random.Generator) -> float:
-    """Draw a size, log-uniformly."""
-    return float(np.exp(generator.uniform(np.log(low), np.log(high))))
-
-
-def _direction(generator: np.random.Generator) -> NDArray[np.float64]:
-    vector = generator.normal(size=3)
-    return vector / np.linalg.norm(vector)
-
-
-def _sign(generator: np.random.Generator) -> float:
-    return float(generator.choice([-1, 1]))
-
-
-def _any(places: Sequence[Place], generator: np.random.Generator) -> Place:
-    return places[int(generator.integers(len(places)))]
