@@ -53,9 +53,8 @@ _WORST_SIGNED: Final = {
     RING_ANGLE: "ring angle wider",
 }
 _MEAN_SIGNED: Final = {BOND: "bonds longer", RING_BOND: "ring bonds longer"}
-_DESCRIBED: Final = tuple(
-    kind for kind in KINDS if kind not in (CONJUGATED, TWIST, ROTAMER)
-)  # which say much of what rotors do
+_TOLD_BY_ROTORS: Final = (CONJUGATED, TWIST, ROTAMER)
+_DESCRIBED: Final = tuple(kind for kind in KINDS if kind not in _TOLD_BY_ROTORS)
 DEFECT_FEATURES: Final = (*(f"{kind.name} {what}" for kind in _DESCRIBED for what in _OF_EACH_KIND), *_OTHERS)
 """Names of the numbers, in their order."""
 

@@ -58,7 +58,8 @@ def profile(measurement: Measurement, terms: Sequence[Standardised]) -> Tensor:
         columns += [*largest(size, molecule, shape[0], N_LARGEST), _sum(mean, molecule, shape[0]) / counts]
         columns.append((_sum(square**2, molecule, shape[0]) / counts).sqrt())
         if term.observations.kind.signed:
-            columns += [term.worst(shape[0], number).clamp(max=HIGHEST) for number in (1, N_LARGEST)]
+            worst = term.worst(shape[0], N_LARGEST)
+            columns += [sharp.clamp(max=HIGHEST) for sharp in (worst[0], torch.stack(worst).mean(0))]
         if term.observations.kind in _DRIFTING:
             drifts.append((_sum(z.clamp(-CAPS[1], CAPS[1]), molecule, shape[0]) / counts).abs())
     heavy = measurement.heavy_atoms[:, None].expand(shape)

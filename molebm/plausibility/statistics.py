@@ -57,15 +57,15 @@ class Standardised(NamedTuple):
         seen = self.observations
         return seen.given < seen.expected if seen.kind is CONTACT else torch.ones_like(self.z, dtype=torch.bool)
 
-    def worst(self, n_molecules: int, number: int = 1) -> Tensor:
-        """Return how far off the worst term of each molecule is, (G, C), or the mean of so many worst ones.
+    def worst(self, n_molecules: int, number: int) -> list[Tensor]:
+        """Return how far off the worst terms of each molecule are, so many of (G, C), 0 for those that are not there.
 
-        Terms that are not there count as 0. The torsions about one bond count as one, by their root mean square.
+        The torsions about one bond count as one, by their root mean square.
         """
         sharp, molecule = self.sharp.nan_to_num(nan=HIGHEST), self.observations.molecule
         if self.observations.kind in _ABOUT_BONDS:
             sharp, molecule = _about_bonds(sharp, self.observations)
-        return torch.stack(largest(sharp, molecule, n_molecules, number)).mean(0)
+        return largest(sharp, molecule, n_molecules, number)
 
 
 def largest(sizes: Tensor, molecule: Tensor, n_molecules: int, number: int) -> list[Tensor]:
@@ -118,7 +118,7 @@ def statistics(measurement: Measurement, terms: Sequence[Standardised]) -> dict[
     off, counts = zero, zero[:, 0]
     for term in terms:
         kind, molecule = term.observations.kind, term.observations.molecule
-        found[kind.name] = term.worst(n_molecules)
+        (found[kind.name],) = term.worst(n_molecules, 1)
         if kind in _DRIFTING:
             off = off.index_add(0, molecule, term.z.nan_to_num(nan=DRIFT_CUT).clamp(-DRIFT_CUT, DRIFT_CUT))
             counts = counts + torch.bincount(molecule, minlength=n_molecules)

@@ -18,7 +18,8 @@ import openmm
 import torch
 from conformer_measures import table
 from openmm import unit
-from plausibility_measures import Interval, share
+from plausibility_measures import share
+from plausibility_tables import ALPHA, percent
 from rdkit import Chem
 from structure_scores import score_structures
 
@@ -31,7 +32,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from calibrate import SOURCES, TEMPERATURE, drawn_molecules, made_structure, minimised
 
 SEEN: Final = 600  # molecules that the shipped calibration was made of, the first
-ALPHA: Final = 0.05
 STEPS: Final = 5000  # of 1 fs
 
 
@@ -49,7 +49,7 @@ def main(smiles: Path, number: int) -> None:
         structures = [made for mol in mols if (made := made_structure(make, mol, energy)) is not None]
         found = score_structures(structures, calibration, energy=energy, settings=ScoringSettings(source=source))
         p_values = np.array([each.p_value for each in found if each.scored])
-        rows.append([name, source, str(len(p_values)), _percent(share(p_values <= ALPHA))])
+        rows.append([name, source, str(len(p_values)), percent(share(p_values <= ALPHA))])
     click.echo(table(("made by", "scored beside", "n", "p ≤ 0.05, %"), rows))
 
 
@@ -67,10 +67,6 @@ def in_openmm(mol: Chem.Mol, energy: NamedEnergy) -> Chem.Mol:
     x = context.getState(getPositions=True).getPositions(asNumpy=True).value_in_unit(unit.angstrom)
     copy.GetConformer().SetPositions(np.ascontiguousarray(x))
     return copy
-
-
-def _percent(found: Interval) -> str:
-    return f"{100 * found.value:.1f} ({100 * found.low:.0f}-{100 * found.high:.0f})"
 
 
 if __name__ == "__main__":

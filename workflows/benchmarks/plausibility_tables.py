@@ -73,7 +73,7 @@ def detail_table(clean: Sequence[StructureScore], defects: Sequence[StructureSco
     rows = []
     for label, chosen in _groups(cases):
         flagged = [defects[i].flagged or not defects[i].scored for i in np.flatnonzero(chosen)]
-        rows.append([label, str(chosen.sum()), _percent(share(flagged)), _located(defects, cases, chosen)])
+        rows.append([label, str(chosen.sum()), percent(share(flagged)), _located(defects, cases, chosen)])
     head = ("defect", "n", "flagged, %", f"an atom of it among the {TOP} first, %")
     levels = [[kind.name, _severity_cell(kind, clean, defects, cases)] for kind in ALL if len(kind.severities) > 1]
     return table(head, rows) + "\n\n" + table(("defect", "Spearman of severity and score"), levels)
@@ -86,7 +86,7 @@ def alarm_table(clean: Sequence[StructureScore], sources: Sequence[str]) -> str:
         found = [each for each, where in zip(clean, sources, strict=True) if where == source]
         scored = [each for each in found if each.scored]
         cells = ([each.p_value <= ALPHA for each in scored], [each.flagged for each in scored])
-        rows.append([source, str(len(found)), str(len(found) - len(scored)), *(_percent(share(c)) for c in cells)])
+        rows.append([source, str(len(found)), str(len(found) - len(scored)), *(percent(share(c)) for c in cells)])
     head = ("file", "n", "not scored", "p ≤ 0.05, %", "flagged, %")
     return table(head, rows)
 
@@ -120,7 +120,7 @@ def _auroc_row(
     if counted:
         scores = methods[counted]
         failed = scores.defects[chosen & ~np.isnan(scores.clean[_parents(cases)])]
-        cells.append(_percent(share(failed > 0)))
+        cells.append(percent(share(failed > 0)))
     return [label, str(chosen.sum()), *cells]
 
 
@@ -155,7 +155,7 @@ def _located(defects: Sequence[StructureScore], cases: Sequence[Case], chosen: N
         if _BY_NAME[cases[i].kind].at_one_site and defects[i].scored:
             first = np.argsort(-defects[i].atoms, kind="stable")[:TOP]
             hits.append(bool(set(first.tolist()) & set(cases[i].atoms)))
-    return _percent(share(hits)) if hits else "-"
+    return percent(share(hits)) if hits else "-"
 
 
 def _severity_cell(
@@ -184,5 +184,6 @@ def _interval(found: Interval) -> str:
     return "-" if np.isnan(found.value) else f"{found.value:.3f} ({found.low:.2f}-{found.high:.2f})"
 
 
-def _percent(found: Interval) -> str:
+def percent(found: Interval) -> str:
+    """Write a share with its interval; a dash where there is none."""
     return "-" if np.isnan(found.value) else f"{100 * found.value:.1f} ({100 * found.low:.0f}-{100 * found.high:.0f})"

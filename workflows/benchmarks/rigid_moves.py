@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
+from molebm.plausibility import displacements
+
 Array = NDArray[np.float64]
 Place = TypeVar("Place")
 
@@ -67,12 +69,8 @@ def shifted(x: Array, side: Sequence[int], by: Array) -> Array:
 
 def turned(x: Array, side: Sequence[int], origin: Array, axis: Array, degrees: float) -> Array:
     """Turn one side right-handedly about an axis, or the rest the other way where that is fewer atoms."""
-    moved = x.copy()
     atoms, sign = _smaller(side, len(x))
-    u, arms, angle = unit(axis), x[atoms] - origin, sign * np.radians(degrees)
-    along = np.outer(arms @ u, u)
-    moved[atoms] = origin + along + np.cos(angle) * (arms - along) + np.sin(angle) * np.cross(u, arms)  # Rodrigues
-    return moved
+    return displacements.turned(x, np.array(atoms), origin, axis, sign * degrees)
 
 
 def opened(

@@ -32,14 +32,12 @@ def cis_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defec
 
 def twisted_amide(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
     """Turn an amide outside rings by so many degrees about its C-N bond."""
-    torsion = any_one(mol.GetSubstructMatches(_AMIDE), generator)
-    return None if torsion is None else _twisted(mol, torsion, by)
+    return _twisted_match(mol, _AMIDE, by, generator)
 
 
 def twisted_ester(mol: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
     """Turn an ester outside rings by so many degrees about its C-O bond."""
-    torsion = any_one(mol.GetSubstructMatches(_ESTER), generator)
-    return None if torsion is None else _twisted(mol, torsion, by)
+    return _twisted_match(mol, _ESTER, by, generator)
 
 
 def eclipsed_torsion(mol: Chem.Mol, fraction: float, generator: np.random.Generator) -> Defect | None:
@@ -96,6 +94,12 @@ def close_contact(mol: Chem.Mol, at_least: float, generator: np.random.Generator
         degrees = float(np.degrees(turns[way].min())) * (1, -1)[way]
         return Defect(with_positions(mol, turned(x, side, x[j], x[k] - x[j], degrees)), (rest[p], side[q]))
     return None
+
+
+def _twisted_match(mol: Chem.Mol, pattern: Chem.Mol, by: float, generator: np.random.Generator) -> Defect | None:
+    """Add so many degrees to one of the torsions that match a pattern of four atoms."""
+    torsion = any_one(mol.GetSubstructMatches(pattern), generator)
+    return None if torsion is None else _twisted(mol, torsion, by)
 
 
 def _twisted(mol: Chem.Mol, torsion: tuple[int, int, int, int], by: float) -> Defect:
